@@ -1,0 +1,54 @@
+"""What the stream knows of the exchange: topics to join, payloads that come in order.
+
+A *payload* is a whole encoded data frame (see ``wire.envelope``), the same for every reader of a key. The one promise
+that all of the stream rests on: a snapshot handed to ``then`` is followed on the listener by exactly the payloads that
+follow from it, with no gap and no repeat.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from tickwire.wire.errors import ApiError
+from tickwire.wire.topics import Topic
+
+__all__ = ["Feed", "Listener", "TopicKey"]
+
+
+class TopicKey(msgspec.Struct, frozen=True):
+    """A topic as seen by one account; market topics are the same for all and have no account."""
+
+    topic: Topic
+    account: str = ""
+
+    @classmethod
+    def of(cls, topic: Topic, account: str) -> "TopicKey":
+        """The key under which ``account`` sees ``topic``."""
+        return cls(topic, account if topic.private else "")
+
+
+Listener = Callable[[TopicKey, bytes], None]
+
+
+class Feed(Protocol):
+    """A source of payloads."""
+
+    def refusal(self, topic: Topic) -> ApiError | None:
+        """Why a well-formed topic can't be joined (an unknown symbol, say), or ``None``."""
+
+    def listen(self, listener: Listener) -> None:
+        """Send every payload of every joined key to ``listener``; called once, before the first join."""
+
+    def join(self, keys: Sequence[TopicKey], then: Callable[[list[bytes]], None]) -> None:
+        """Take interest in ``keys`` and call ``then`` with one SNAPSHOT payload a key, in the keys' order.
+
+        ``then`` runs at the place in the publishing order where these snapshots are true, at once where nothing is
+        under way. Each join of a key is counted, and needs one ``leave``; joining again gives a fresh snapshot.
+        """
+
+    def leave(self, key: TopicKey) -> None:
+        """Drop one count of interest; at zero the key's payloads end."""
+
+    def settle(self, then: Callable[[], None]) -> None:
+        """Call ``then`` once all that was rendered so far has been published, at once where nothing is under way."""

@@ -1,0 +1,89 @@
+# The one catalogue of commands, for people and CI alike. `make help` lists it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+# Two first installs side by side would write the same environment.
+.NOTPARALLEL:
+# Flags for the program, not for a make that the program's tests may start.
+unexport ARGS
+
+ARGS ?=
+# Left alone when given: make PYTHON=/opt/python/bin/python3 serve
+PYTHON ?= $(shell for name in python3.11 python3; do \
+	"$$name" -c '' 2>/dev/null && { echo "$$name"; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+# One environment. requirements-dev.lock holds requirements.lock to the letter (tests/test_locks.py), so
+# the second stamp only ever adds packages, and `make serve` and `make test` can come in any order.
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
+# Without MAKEFLAGS, or a make inside a test would take over this one's flags and variables.
+CLEAN_ENV := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL
+UV_COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml --group build
+
+# $(1): the lock file to install from
+define install
+	@$(if $(PYTHON),:,echo "error: no python3.11 and no python3 found; install Python 3.11 or newer, or pass PYTHON=..." >&2; exit 1)
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("error: tickwire needs Python 3.11 or newer, and $(PYTHON) is %d.%d; pass PYTHON=..." % v[:2])'
+	@echo "installing dependencies, once ..." >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
+	@$(PIP) install --require-hashes -r $(1)
+	@$(PIP) install --no-deps --no-build-isolation -e .
+endef
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  Flags are passed on with ARGS, as in: make serve ARGS="--port 9000"'
+
+# exec: the server takes the shell's place, so that a signal reaches it and its exit code is what make sees.
+.PHONY: serve
+serve: $(RUNTIME) ## start the exchange (ARGS: flags of `tickwire serve`)
+	@exec $(BIN)/tickwire serve $(ARGS)
+
+.PHONY: test
+test: $(DEV) ## run the tests (ARGS: flags of pytest)
+	@$(CLEAN_ENV) $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(DEV) ## check format, rules, types and who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(DEV) ## rewrite the sources to the house format
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: bench
+bench: $(DEV) ## run the benchmarks (ARGS: flags of the benchmarks)
+	@$(CLEAN_ENV) $(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: docs
+docs: $(DEV) ## write the generated reference pages
+	$(BIN)/python -m tickwire.service.reference docs/reference
+
+# Keeps what is locked wherever the ranges in pyproject.toml allow it; ARGS=--upgrade takes the newest.
+.PHONY: lock
+lock: $(DEV) ## remake the lock files (ARGS: flags of `uv pip compile`)
+	$(UV_COMPILE) $(ARGS) --output-file requirements.lock
+	$(UV_COMPILE) $(ARGS) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+.PHONY: clean
+clean: ## remove the environment, caches and builds (never tickwire-data/)
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(RUNTIME): requirements.lock pyproject.toml
+	$(call install,requirements.lock)
+	@touch $@
+
+$(DEV): requirements-dev.lock requirements.lock pyproject.toml
+	$(call install,requirements-dev.lock)
+	@touch $(RUNTIME) $@

@@ -1,0 +1,1 @@
+"""Recorder, replayer and relay of a stream: not here yet: see the issue tracker."""

@@ -1,0 +1,1 @@
+"""The WebSocket side: session, hub, outbox, handshake, keep-alive; no matching, no money, no REST."""

@@ -1,0 +1,5 @@
+"""The `tickwire` command: reads arguments and prints results; what a command does is elsewhere."""
+
+from tickwire.cli.app import main
+
+__all__ = ["main"]

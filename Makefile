@@ -8,7 +8,7 @@ SHELL := /bin/sh
 unexport ARGS
 
 ARGS ?=
-# Left alone when given: make PYTHON=/opt/python/bin/python3 serve
+# Left alone when given: make serve PYTHON=python3.12
 PYTHON ?= $(shell for name in python3.11 python3; do \
 	"$$name" -c '' 2>/dev/null && { echo "$$name"; break; }; done)
 

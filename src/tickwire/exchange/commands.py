@@ -52,7 +52,7 @@ class TimeInForce(enum.IntEnum):
     FOK = 3
 
 
-class CreateAccount(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class CreateAccount(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=1):
     """Open an account, empty. Known already: nothing happens.
 
     ``house`` marks a simulated participant: it trades like anyone, but no history of its orders is kept.
@@ -62,7 +62,7 @@ class CreateAccount(msgspec.Struct, frozen=True, array_like=True, tag=1):
     house: bool = False
 
 
-class Deposit(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class Deposit(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=2):
     """Add ``amount`` (10**-8 of the asset) to a wallet, or take it out when negative."""
 
     account: str
@@ -70,7 +70,7 @@ class Deposit(msgspec.Struct, frozen=True, array_like=True, tag=2):
     amount: int
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, array_like=True, tag=3):
+class PlaceOrder(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=3):
     """A new order. Exactly one of ``quantity`` (steps) and ``amount`` (quote money) is set.
 
     ``price`` is the limit of a LIMIT order; ``trigger_price`` belongs to STOP_MARKET; ``match_counterparty`` makes a
@@ -91,7 +91,7 @@ class PlaceOrder(msgspec.Struct, frozen=True, array_like=True, tag=3):
     match_counterparty: bool = False
 
 
-class CancelOrder(msgspec.Struct, frozen=True, array_like=True, tag=4):
+class CancelOrder(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=4):
     """Cancel one open order."""
 
     account: str
@@ -99,14 +99,14 @@ class CancelOrder(msgspec.Struct, frozen=True, array_like=True, tag=4):
     order_id: int
 
 
-class CancelAll(msgspec.Struct, frozen=True, array_like=True, tag=5):
+class CancelAll(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=5):
     """Cancel every open order of an account, in one symbol or in all."""
 
     account: str
     symbol: str | None = None
 
 
-class AmendOrder(msgspec.Struct, frozen=True, array_like=True, tag=6):
+class AmendOrder(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=6):
     """Set take-profit and stop-loss prices (ticks); ``None`` leaves one as it is."""
 
     account: str
@@ -116,7 +116,7 @@ class AmendOrder(msgspec.Struct, frozen=True, array_like=True, tag=6):
     stop_loss_price: int | None = None
 
 
-class SetLeverage(msgspec.Struct, frozen=True, array_like=True, tag=7):
+class SetLeverage(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=7):
     """Set leverage and margin type of one symbol."""
 
     account: str
@@ -125,7 +125,7 @@ class SetLeverage(msgspec.Struct, frozen=True, array_like=True, tag=7):
     isolated: bool
 
 
-class AdjustMargin(msgspec.Struct, frozen=True, array_like=True, tag=8):
+class AdjustMargin(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=8):
     """Move ``amount`` (money) from the wallet to an isolated position, or back when negative."""
 
     account: str
@@ -133,28 +133,29 @@ class AdjustMargin(msgspec.Struct, frozen=True, array_like=True, tag=8):
     amount: int
 
 
-class SetTradeMode(msgspec.Struct, frozen=True, array_like=True, tag=9):
+class SetTradeMode(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=9):
     """Choose ONE_WAY or MULTIPLE_POSITIONS (in which orders are refused)."""
 
     account: str
     multiple_positions: bool
 
 
-class VenuePrices(msgspec.Struct, frozen=True, array_like=True, tag=10):
+class VenuePrices(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=10):
     """Last prices (ticks) of the index venues, by venue number; ``None`` where a venue has nothing new."""
 
     symbol: str
     prices: tuple[int | None, ...]
 
 
-class Tick(msgspec.Struct, frozen=True, array_like=True, tag=11):
+class Tick(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=11):
     """Time passes: candles close, funding is paid, merged pushes go out."""
 
 
-class BackfillCandles(msgspec.Struct, frozen=True, array_like=True, tag=12):
+class BackfillCandles(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=12):
     """Past candles of one series, oldest first, before the first live trade: accepted while the series is empty.
 
-    A row is ``(start ns, open, high, low, close in ticks, volume in steps, turnover in money)``.
+    A row is ``(start ns, open, high, low, close in ticks, volume in steps, turnover in money)``. The newest row may
+    be of the candle that is still open; it then counts all up to now, the open minute included. Minutes come first.
     """
 
     symbol: str

@@ -10,14 +10,23 @@ from tickwire.wire.decimals import DecimalError, format_decimal, format_fixed, p
 from tickwire.wire.errors import ApiError
 from tickwire.wire.topics import SYMBOL_PATTERN
 
-__all__ = ["MONEY_PLACES", "MONEY_UNIT", "RATE_PLACES", "RATE_UNIT", "Instrument", "InstrumentError", "load_instruments", "parse_money"]
+__all__ = [
+    "MONEY_PLACES",
+    "MONEY_UNIT",
+    "RATE_PLACES",
+    "RATE_UNIT",
+    "Instrument",
+    "InstrumentError",
+    "load_instruments",
+    "parse_money",
+]
 
 # Money of every asset is counted in 10**-8: one tick times one step of every default instrument is a whole number of
 # these, so a notional is exact, and int64 still holds 92 billion in the journal's encoding.
 MONEY_PLACES = 8
-MONEY_UNIT = 10**MONEY_PLACES
+MONEY_UNIT: int = 10**MONEY_PLACES
 RATE_PLACES = 8
-RATE_UNIT = 10**RATE_PLACES
+RATE_UNIT: int = 10**RATE_PLACES
 
 
 _SYMBOL = re.compile(SYMBOL_PATTERN)
@@ -92,7 +101,7 @@ class Instrument:
             raise InstrumentError(
                 f"{source.symbol}: expected tick_size and step with at most {MONEY_PLACES} decimals together"
             )
-        self.multiplier = self.price_value * self.quantity_value * 10**spare
+        self.multiplier: int = self.price_value * self.quantity_value * 10**spare
         # One step of the base asset in money of that asset (spot balances).
         self.step_money = self.quantity_value * 10 ** (MONEY_PLACES - self.quantity_places)
 

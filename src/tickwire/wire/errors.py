@@ -84,7 +84,8 @@ class ApiError(Exception):
 
 
 def explain(error: msgspec.ValidationError, whole: str) -> str:
-    """A decoder's complaint in our form: ``Expected `str`, got `int` - at `$.price``` as ``price: expected str, got int``.
+    """A decoder's complaint in our form: ``Expected `str`, got `int` - at `$.price``` as ``price: expected str, got
+    int``.
 
     ``whole`` names the thing itself (body, query, frame) for a complaint about no field in particular.
     """

@@ -40,7 +40,7 @@ MAX_BODY_DEPTH = 32
 T = TypeVar("T")
 
 
-class Request(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+class Request(msgspec.Struct, rename="camel", kw_only=True):
     """Base of all requests: snake case here, camel case on the wire."""
 
 

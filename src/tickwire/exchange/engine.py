@@ -1,0 +1,186 @@
+"""The engine: takes commands in order, is the only place where state changes.
+
+Time comes with the commands. At each full second that has passed the engine samples the basis, renews marks, closes
+candles and, when it is due, pays funding, before the command itself is looked at; so it makes no difference which
+command happens to be the first of a second.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from tickwire.exchange.account_settings import adjust_margin, deposit, set_leverage, set_trade_mode
+from tickwire.exchange.accounts import Account
+from tickwire.exchange.commands import (
+    AdjustMargin,
+    AmendOrder,
+    BackfillCandles,
+    CancelAll,
+    CancelOrder,
+    Command,
+    CreateAccount,
+    Deposit,
+    PlaceOrder,
+    SetLeverage,
+    SetTradeMode,
+    Tick,
+    VenuePrices,
+)
+from tickwire.exchange.events import Change, Events
+from tickwire.exchange.funding import pay_funding
+from tickwire.exchange.instruments import Instrument
+from tickwire.exchange.liquidation import check_liquidations, unwind
+from tickwire.exchange.markets import Market
+from tickwire.exchange.orders import amend_order, cancel_all, cancel_order, fire_triggers, place_order
+from tickwire.exchange.state import EngineSettings, State
+from tickwire.wire.errors import ApiError
+from tickwire.wire.intervals import MINUTE, SECOND
+
+__all__ = ["Engine"]
+
+
+class Engine(State):
+    """The exchange as a state machine."""
+
+    def __init__(self, instruments: dict[str, Instrument], settings: EngineSettings | None = None) -> None:
+        super().__init__(instruments, settings or EngineSettings())
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            PlaceOrder: self._place_order,
+            CancelOrder: lambda command: cancel_order(self, command),
+            VenuePrices: self._venue_prices,
+            Tick: self._tick,
+            AmendOrder: self._amend_order,
+            CancelAll: lambda command: cancel_all(self, command),
+            SetLeverage: lambda command: set_leverage(self, command),
+            AdjustMargin: lambda command: adjust_margin(self, command),
+            SetTradeMode: lambda command: set_trade_mode(self, command),
+            CreateAccount: self._create_account,
+            Deposit: lambda command: deposit(self, command),
+            BackfillCandles: self._backfill,
+        }
+
+    def apply(self, time: int, command: Command) -> Events:
+        """Apply one command at ``time`` (ns; never before the last command's).
+
+        A refused command is reported in ``error`` of the events and changes nothing but the time.
+        """
+        for market in self.events.markets:
+            market.book.bids.changed.clear()
+            market.book.asks.changed.clear()
+        if time < self.time:
+            time = self.time
+        self.time = time
+        self.sequence += 1
+        events = self.events = Events(time, self.sequence)
+        if time >= self.next_second:
+            self._advance(time)
+        try:
+            self._handlers[type(command)](command)
+        except ApiError as error:
+            events.error = error
+        if events.markets:
+            self._after_changes(events)
+        return events
+
+    def _after_changes(self, events: Events) -> None:
+        """Triggers, marks and liquidations that follow from what the command changed; they may change more."""
+        pending = dict(events.markets)
+        while pending:
+            market, change = pending.popitem()
+            before = dict(events.markets)
+            if change & Change.BOOK:
+                fire_triggers(self, market)
+            if market.instrument.perpetual:
+                change |= events.markets[market]
+                repriced = change & (Change.TRADE | Change.PRICE)
+                if repriced and market.prices.update_mark(self.time, market.last_price):
+                    events.mark(market, Change.PRICE)
+                if repriced and market.holders:
+                    check_liquidations(self, market)
+            # A liquidation in cross margin may have traded in other markets: look at those in turn.
+            for other, after in events.markets.items():
+                new = after & ~before.get(other, 0)
+                if other is not market and new & (Change.TRADE | Change.BOOK):
+                    pending[other] = new
+        for market, change in events.markets.items():
+            if change & Change.BOOK and (market.book.bids.changed or market.book.asks.changed):
+                market.book.sequence += 1
+
+    def _advance(self, time: int) -> None:
+        """What happens with the passing of seconds."""
+        second = time - time % SECOND
+        events = self.events
+        new_minute = second // MINUTE != (self.next_second - SECOND) // MINUTE
+        self.next_second = second + SECOND
+        for market in self.markets.values():
+            closing = market.candles.next_close
+            if closing is not None and time >= closing:
+                for interval, candle in market.candles.advance(time):
+                    events.closed.append((market, interval, candle))
+                events.mark(market, Change.CANDLE)
+            if not market.instrument.perpetual:
+                continue
+            prices = market.prices
+            prices.sample_basis(market.book.double_mid)
+            if prices.update_mark(time, market.last_price):
+                events.mark(market, Change.PRICE)
+            if new_minute:
+                self._sample_premium(market)
+            if time >= prices.next_funding:
+                if prices.next_funding:
+                    pay_funding(self, market)
+                    events.mark(market, Change.PRICE)
+                else:
+                    prices.schedule_funding(time)
+            unwind(self, market)
+
+    def _sample_premium(self, market: Market) -> None:
+        before = market.prices.funding_rate
+        market.prices.sample_premium(self._impact(market, -1), self._impact(market, 1))
+        if market.prices.funding_rate != before:
+            self.events.mark(market, Change.FUNDING)
+
+    def _impact(self, market: Market, side: int) -> tuple[int, int] | None:
+        """(cost in ticks, steps) of trading the impact notional now, or ``None`` when the book is too thin."""
+        left = market.instrument.impact_notional
+        cost = quantity = 0
+        for level in market.book.side(-side):
+            unit = level.price * market.multiplier
+            taken = min(level.quantity, -(-left // unit))
+            quantity += taken
+            cost += taken * level.price
+            left -= taken * unit
+            if left <= 0:
+                return cost, quantity
+        return None
+
+    # Handlers of single commands.
+
+    def _tick(self, _: Tick) -> None:
+        """Nothing of its own: ``apply`` has let the time pass."""
+
+    def _place_order(self, command: PlaceOrder) -> None:
+        self.events.order = place_order(self, command)
+
+    def _amend_order(self, command: AmendOrder) -> None:
+        self.events.order = amend_order(self, command)
+
+    def _venue_prices(self, command: VenuePrices) -> None:
+        market = self.perpetual(command.symbol)
+        if market.prices.set_venues(self.time, command.prices):
+            self.events.mark(market, Change.PRICE)
+
+    def _create_account(self, command: CreateAccount) -> None:
+        if command.account not in self.accounts:
+            account = self.accounts[command.account] = Account(command.account, command.house)
+            self.events.accounts[account] = None
+
+    def _backfill(self, command: BackfillCandles) -> None:
+        market = self.market(command.symbol)
+        candles = market.candles
+        series = candles.series.get(command.interval)
+        if series is None or len(series) or (market.last_price is not None and command.interval == "1"):
+            raise ApiError("InvalidParameter", "interval: expected an empty candle series")
+        candles.backfill(command.interval, command.rows, self.time)
+        if command.interval == "1" and candles.minute is not None:
+            market.last_price = candles.minute.close
+        self.events.mark(market, Change.CANDLE)

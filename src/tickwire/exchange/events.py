@@ -1,0 +1,66 @@
+"""What one command did: the input of everything that shows the exchange to a client."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tickwire.wire.errors import ApiError
+from tickwire.wire.rows import Execution, OrderHistoryRow
+
+if TYPE_CHECKING:
+    from tickwire.exchange.accounts import Account
+    from tickwire.exchange.book import Order
+    from tickwire.exchange.candles import Candle
+    from tickwire.exchange.markets import Market
+
+__all__ = ["Change", "Events", "ExecutionEvent"]
+
+
+class Change(enum.IntFlag):
+    """What changed in a market."""
+
+    BOOK = 1
+    TRADE = 2
+    PRICE = 4  # index, mark
+    FUNDING = 8
+    CANDLE = 16  # a candle closed
+
+
+class ExecutionEvent(msgspec.Struct, frozen=True):
+    """One execution of an account that keeps a history, with the order as it stood then.
+
+    ``order`` is ``None`` for a funding payment; ``order_id`` is then the newest order id, which places it in time.
+    """
+
+    account: str
+    exec_id: int
+    order_id: int
+    perpetual: bool
+    time: int
+    order_time: int
+    execution: Execution
+    order: OrderHistoryRow | None
+
+
+class Events:
+    """The outcome of one command. A refused one has ``error`` set and changed nothing but the time."""
+
+    __slots__ = ("accounts", "closed", "error", "executions", "markets", "order", "sequence", "time")
+
+    def __init__(self, time: int, sequence: int) -> None:
+        self.time = time
+        self.sequence = sequence
+        self.error: ApiError | None = None
+        self.order: Order | None = None  # placed or amended
+        self.executions: list[ExecutionEvent] = []
+        # Accounts whose own doing or fills changed them, and markets by what changed, in order of first change.
+        self.accounts: dict[Account, None] = {}
+        self.markets: dict[Market, int] = {}
+        self.closed: list[tuple[Market, str, Candle]] = []
+
+    def mark(self, market: Market, change: int) -> None:
+        """Note a change of a market."""
+        self.markets[market] = self.markets.get(market, 0) | change

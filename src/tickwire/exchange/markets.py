@@ -1,0 +1,53 @@
+"""One market: an instrument with its book, prices, candles and what waits for a price."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tickwire.exchange.book import OrderBook
+from tickwire.exchange.candles import Candles
+from tickwire.exchange.conditionals import TriggerQueue
+from tickwire.exchange.instruments import Instrument
+from tickwire.exchange.prices import PriceState
+
+if TYPE_CHECKING:
+    from tickwire.exchange.accounts import Account
+
+__all__ = ["Market"]
+
+
+class Market:
+    """The state of one symbol."""
+
+    __slots__ = (
+        "book", "candles", "holders", "instrument", "last_price", "multiplier", "open_interest", "prices", "symbol",
+        "triggers",
+    )  # fmt: skip
+
+    def __init__(self, instrument: Instrument, candle_retention: int) -> None:
+        self.instrument = instrument
+        self.symbol = instrument.symbol
+        self.multiplier = instrument.multiplier
+        self.book = OrderBook()
+        self.candles = Candles(candle_retention)
+        self.prices = PriceState(instrument)
+        self.triggers = TriggerQueue()
+        self.last_price: int | None = None
+        self.open_interest = 0  # steps held long
+        self.holders: dict[str, Account] = {}  # accounts with a position here
+
+    @property
+    def mark_price(self) -> int | None:
+        """Ticks; ``None`` for spot and before the first index price."""
+        return self.prices.mark
+
+    @property
+    def index_price(self) -> int | None:
+        """Ticks; ``None`` for spot and before the first venue price."""
+        return self.prices.index
+
+    @property
+    def valuation_price(self) -> int | None:
+        """What positions are valued at: the mark, without venues the last trade."""
+        mark = self.prices.mark
+        return self.last_price if mark is None else mark

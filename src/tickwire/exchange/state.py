@@ -1,0 +1,127 @@
+"""The state that commands change, and the few helpers every part of the engine needs."""
+
+from typing import Literal
+
+import msgspec
+
+from tickwire.exchange.accounts import Account, Position
+from tickwire.exchange.book import Order
+from tickwire.exchange.events import Events, ExecutionEvent
+from tickwire.exchange.instruments import MONEY_UNIT, Instrument
+from tickwire.exchange.markets import Market
+from tickwire.exchange.order_rows import execution_row, history_row
+from tickwire.wire.errors import ApiError
+from tickwire.wire.rows import ExecType
+
+__all__ = ["INSURANCE", "EngineSettings", "State"]
+
+# The account that takes over liquidated positions; its wallet is the insurance fund.
+INSURANCE = "insurance"
+
+
+class EngineSettings(msgspec.Struct, frozen=True):
+    """Choices the contract leaves open, with its defaults. Rates in 10**-8, money in 10**-8."""
+
+    collateral: str = "USDT"
+    maker_fee_rate: int = 20_000  # 0.0002
+    taker_fee_rate: int = 60_000  # 0.0006
+    default_leverage: int = 10
+    max_open_orders: int = 1_000  # an account
+    candle_retention: int = 2_000  # closed candles an interval
+    insurance_fund: int = 1_000_000 * MONEY_UNIT
+    position_amount: Literal["base", "quote"] = "base"
+    available_unrealized: Literal["full", "min"] = "full"
+    margin_base: Literal["entry", "mark"] = "entry"
+
+
+class State:
+    """Everything the exchange knows. Only the engine's command handlers change it."""
+
+    def __init__(self, instruments: dict[str, Instrument], settings: EngineSettings) -> None:
+        self.settings = settings
+        self.markets = {
+            symbol: Market(instrument, settings.candle_retention) for symbol, instrument in instruments.items()
+        }
+        self.accounts: dict[str, Account] = {}
+        self.time = 0
+        self.sequence = 0
+        self.next_order_id = 1
+        self.next_exec_id = 1
+        self.next_trigger_id = 1
+        self.fees: dict[str, int] = {}  # collected, by asset
+        self.deposits: dict[str, int] = {}  # net of withdrawals, by asset
+        self.next_second = 0
+        self.events = Events(0, 0)
+        self.collateral = settings.collateral
+        self.full_unrealized = settings.available_unrealized == "full"
+        self.margin_on_entry = settings.margin_base == "entry"
+        self.insurance = self.accounts[INSURANCE] = Account(INSURANCE, house=True)
+        self.deposit(self.insurance, settings.collateral, settings.insurance_fund)
+
+    def market(self, symbol: str, field: str = "symbol") -> Market:
+        """The market of a symbol. Raises ``ApiError`` InvalidSymbol."""
+        market = self.markets.get(symbol)
+        if market is None:
+            raise ApiError("InvalidSymbol", f"{field}: no symbol {symbol[:40]!r}")
+        return market
+
+    def perpetual(self, symbol: str) -> Market:
+        """As ``market``, for what only a perpetual has. Raises ``ApiError``."""
+        market = self.market(symbol)
+        if not market.instrument.perpetual:
+            raise ApiError("InvalidParameter", f"symbol: expected a perpetual, got the spot pair {symbol}")
+        return market
+
+    def account(self, name: str) -> Account:
+        """The account of a name. Raises ``ApiError`` when it was never opened."""
+        account = self.accounts.get(name)
+        if account is None:
+            raise ApiError("InvalidParameter", f"account: no account {name!r}")
+        return account
+
+    def position(self, account: Account, market: Market) -> Position:
+        """The account's side of a perpetual, made at first use."""
+        return account.position(market, self.settings.default_leverage)
+
+    def free(self, account: Account) -> int:
+        """What a new order of the account may take of the collateral; negative when it is short."""
+        return account.free(self.collateral, self.full_unrealized)
+
+    def deposit(self, account: Account, asset: str, amount: int) -> None:
+        """Move money in from outside, or out."""
+        account.wallets[asset] = account.wallets.get(asset, 0) + amount
+        self.deposits[asset] = self.deposits.get(asset, 0) + amount
+
+    def take_fee(self, account: Account, asset: str, amount: int) -> None:
+        """Move a trading fee from a wallet to the exchange."""
+        account.wallets[asset] -= amount
+        self.fees[asset] = self.fees.get(asset, 0) + amount
+
+    def record(
+        self,
+        order: Order,
+        exec_type: ExecType,
+        last_price: int | None = None,
+        last_quantity: int | None = None,
+        fee: int | None = None,
+    ) -> None:
+        """Note that something happened to an order. House accounts keep no history."""
+        account = order.account
+        order.transact_time = self.time
+        self.events.accounts[account] = None
+        if account.house:
+            return
+        exec_id = self.next_exec_id
+        self.next_exec_id = exec_id + 1
+        self.events.executions.append(
+            ExecutionEvent(
+                account.name,
+                exec_id,
+                order.id,
+                order.market.instrument.perpetual,
+                self.time,
+                order.time,
+                execution_row(order, exec_id, exec_type, last_price, last_quantity, fee),
+                history_row(order),
+            )
+        )

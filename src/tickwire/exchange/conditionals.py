@@ -6,6 +6,7 @@ so a book change costs one comparison a heap while nothing fires.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,13 @@ class TriggerQueue:
     def __init__(self) -> None:
         self._rising: list[tuple[int, int, Trigger]] = []
         self._falling: list[tuple[int, int, Trigger]] = []
+
+    def __iter__(self) -> Iterator[Trigger]:
+        """The triggers that wait, in no particular order."""
+        for heap in (self._rising, self._falling):
+            for _, _, trigger in heap:
+                if trigger.active:
+                    yield trigger
 
     def add(self, trigger: Trigger) -> None:
         """Let a trigger wait."""

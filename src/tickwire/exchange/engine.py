@@ -31,6 +31,7 @@ from tickwire.exchange.instruments import Instrument
 from tickwire.exchange.liquidation import check_liquidations, unwind
 from tickwire.exchange.markets import Market
 from tickwire.exchange.orders import amend_order, cancel_all, cancel_order, fire_triggers, place_order
+from tickwire.exchange.snapshot import dump_state, load_state
 from tickwire.exchange.state import EngineSettings, State
 from tickwire.wire.errors import ApiError
 from tickwire.wire.intervals import MINUTE, SECOND
@@ -57,6 +58,17 @@ class Engine(State):
             Deposit: lambda command: deposit(self, command),
             BackfillCandles: self._backfill,
         }
+
+    def dump(self) -> bytes:
+        """The whole state, canonically: the same state gives the same bytes."""
+        return dump_state(self)
+
+    @classmethod
+    def load(cls, instruments: dict[str, Instrument], settings: EngineSettings | None, data: bytes) -> "Engine":
+        """An engine that goes on from ``dump``'s bytes. Raises ``SnapshotError``."""
+        engine = cls(instruments, settings)
+        load_state(engine, data)
+        return engine
 
     def apply(self, time: int, command: Command) -> Events:
         """Apply one command at ``time`` (ns; never before the last command's).

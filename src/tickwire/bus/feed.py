@@ -8,24 +8,10 @@ follow from it, with no gap and no repeat.
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import msgspec
-
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import Topic
+from tickwire.wire.topics import Topic, TopicKey
 
 __all__ = ["Feed", "Listener", "TopicKey"]
-
-
-class TopicKey(msgspec.Struct, frozen=True):
-    """A topic as seen by one account; market topics are the same for all and have no account."""
-
-    topic: Topic
-    account: str = ""
-
-    @classmethod
-    def of(cls, topic: Topic, account: str) -> "TopicKey":
-        """The key under which ``account`` sees ``topic``."""
-        return cls(topic, account if topic.private else "")
 
 
 Listener = Callable[[TopicKey, bytes], None]

@@ -7,7 +7,7 @@ import msgspec
 
 from tickwire.wire.intervals import INTERVALS
 
-__all__ = ["PRIVATE_KINDS", "SYMBOL_PATTERN", "Topic", "TopicError", "TopicKind", "parse_topic"]
+__all__ = ["PRIVATE_KINDS", "SYMBOL_PATTERN", "Topic", "TopicError", "TopicKey", "TopicKind", "parse_topic"]
 
 SYMBOL_PATTERN = r"^[A-Z0-9]+(\.[A-Z0-9]+)?$"
 _SYMBOL = re.compile(r"[A-Z0-9]+(?:\.[A-Z0-9]+)?")
@@ -48,6 +48,18 @@ class Topic(msgspec.Struct, frozen=True):
     def private(self) -> bool:
         """Whether the topic shows the key's own account only."""
         return self.kind in PRIVATE_KINDS
+
+
+class TopicKey(msgspec.Struct, frozen=True):
+    """A topic as seen by one account; market topics are the same for all and have no account."""
+
+    topic: Topic
+    account: str = ""
+
+    @classmethod
+    def of(cls, topic: Topic, account: str) -> "TopicKey":
+        """The key under which ``account`` sees ``topic``."""
+        return cls(topic, account if topic.private else "")
 
 
 def parse_topic(name: str) -> Topic:

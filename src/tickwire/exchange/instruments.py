@@ -2,9 +2,10 @@
 
 import re
 import tomllib
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from tickwire.wire.decimals import DecimalError, format_decimal, format_fixed, parse_decimal
 from tickwire.wire.errors import ApiError
@@ -40,11 +41,11 @@ class MarketProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the simulated market treats an instrument; the core does not look at it."""
 
     start_price: str  # where the market begins on an empty data directory
-    annual_volatility: float = 0.6
-    beta: float = 1.0  # weight of the common factor that correlates the symbols
-    trades_per_second: float = 1.0
-    touch_notional: float = 15_000.0  # quote value a tight maker shows near the best price
-    depth_notional: float = 2_500_000.0  # quote value a side within the slippage bound
+    annual_volatility: Annotated[float, Meta(gt=0, le=10)] = 0.6
+    beta: Annotated[float, Meta(ge=0)] = 1.0  # weight of the common factor that correlates the symbols
+    trades_per_second: Annotated[float, Meta(gt=0, le=100)] = 1.0  # takers' orders
+    touch_notional: Annotated[float, Meta(gt=0)] = 15_000.0  # quote value a tight maker shows near the best price
+    depth_notional: Annotated[float, Meta(gt=0)] = 2_500_000.0  # quote value a side within the slippage bound
     spot_of: str = ""  # a perpetual whose price this spot pair follows
 
 
@@ -120,6 +121,11 @@ class Instrument:
             if open_interest is None
             else _positive(source, "max_open_interest", open_interest, self.quantity_places) // self.quantity_value
         )
+        if source.market is not None:
+            try:
+                self.parse_price("market.start_price", source.market.start_price)
+            except ApiError as error:
+                raise InstrumentError(f"{source.symbol}: {error.message}") from None
         self.max_leverage = source.max_leverage
         self.init_margin_rate = rate("init_margin_rate", source.init_margin_rate)
         self.maint_margin_rate = rate("maint_margin_rate", source.maint_margin_rate)

@@ -14,6 +14,7 @@ __all__ = [
     "Balance",
     "Contract",
     "Decimal",
+    "Empty",
     "Execution",
     "ExecutionHistory",
     "FeeRate",
@@ -70,6 +71,10 @@ class Row(msgspec.Struct, rename="camel"):
     """Base of all rows: snake case here, camel case on the wire."""
 
 
+class Empty(Row):
+    """Reply of what has nothing to say: ``{}``."""
+
+
 class ServerTime(Row):
     """Reply of ``GET /public/time``."""
 
@@ -101,7 +106,10 @@ class Ticker(Row):
     symbol: str
     volume24h: Annotated[Decimal | None, Meta(description="Base quantity traded in 24 hours.")]
     turnover24h: Annotated[Decimal | None, Meta(description="Quote amount traded in 24 hours.")]
-    price_change24h: Annotated[Decimal | None, Meta(description="Absolute change of the last price in 24 hours.")]
+    # Named by hand: the rename rule would make it priceChange24H.
+    price_change24h: Annotated[
+        Decimal | None, Meta(description="Absolute change of the last price in 24 hours.")
+    ] = msgspec.field(name="priceChange24h")
     open_interest: Annotated[Decimal | None, Meta(description="Base quantity held long (equal to that held short).")]
     bid_price: Decimal | None
     ask_price: Decimal | None

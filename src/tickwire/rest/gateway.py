@@ -1,0 +1,40 @@
+"""What the HTTP application knows of the rest of the exchange: one protocol that the service fulfils."""
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from tickwire.exchange.commands import Command
+from tickwire.exchange.engine import Engine
+from tickwire.exchange.events import Events
+from tickwire.keys.keyring import KeyRing
+
+__all__ = ["Gateway"]
+
+T = TypeVar("T")
+
+
+class Gateway(Protocol):
+    """The exchange as the HTTP application sees it."""
+
+    @property
+    def engine(self) -> Engine:
+        """For views; read only."""
+
+    @property
+    def keys(self) -> KeyRing:
+        """Who may do what."""
+
+    def now(self) -> int:
+        """The time, ns since the epoch."""
+
+    async def submit(self, command: Command, render: Callable[[Events], T]) -> T:
+        """Apply a command; what ``render`` made of the state right after it comes back once it is committed.
+
+        Raises ``ApiError`` when the engine refuses it, and ``Unavailable`` when it cannot be committed.
+        """
+
+    async def settled(self) -> None:
+        """Wait until all that the state shows now is committed. Raises ``ApiError`` Unavailable."""
+
+    async def open_account(self, account: str) -> None:
+        """Open and fund an account; one that exists is left as it is. Raises ``ApiError``."""

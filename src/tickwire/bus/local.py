@@ -13,8 +13,8 @@ __all__ = ["LocalFeed"]
 class LocalFeed:
     """A ``Feed`` straight from a projector.
 
-    ``settle`` runs a callback at its place in the publishing order: after all that has been rendered so far is committed
-    and published, at once where nothing is under way.
+    ``settle`` runs a callback at its place in the publishing order: after all that has been rendered so far is
+    committed and published, at once where nothing is under way.
     """
 
     def __init__(self, projector: Projector, settle: Callable[[Callable[[], None]], None]) -> None:

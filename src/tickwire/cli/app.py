@@ -1,8 +1,11 @@
 """The application that the commands are registered with, and the entry point of the `tickwire` script.
 
-Commands live in modules of their own beside this one. Heavy imports belong inside a command, so that
-`tickwire --help` stays quick.
+Commands live in modules of their own beside this one and are loaded when they are called, so that `tickwire --help`
+stays quick.
 """
+
+import os
+import sys
 
 from cyclopts import App
 
@@ -15,8 +18,26 @@ app = App(
     help="A derivatives exchange's real-time API (stream, REST and the exchange itself) on your own machine.",
     version=__version__,
 )
+for _name, _place, _help in (
+    ("serve", "tickwire.cli.serve:serve_app", "Start the exchange: REST, stream and documents on one port."),
+    ("watch", "tickwire.cli.watch:watch_app", "Follow topics of the stream in the terminal."),
+    ("key", "tickwire.cli.keys:key_app", "Create, list and revoke API keys."),
+    ("config", "tickwire.cli.serve:config_app", "Print every setting with its value and meaning."),
+):
+    app.command(_place, name=_name, help=_help)
 
 
 def main() -> None:
     """Run the command named by `sys.argv` and leave with its exit code."""
-    app()
+    try:
+        app()
+    except ValueError as error:
+        from tickwire.service.settings import SettingsError
+
+        if not isinstance(error, SettingsError):
+            raise
+        print(f"tickwire: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of the pipe has gone, as `head` does: nothing is wrong. Python would complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,8 +2,8 @@
 
 The projector renders, right after each command, the frames of every watched topic that the command changed. It keeps
 for each watched topic what its readers know, so a frame goes out only when something changed, and an UPDATE follows
-exactly from what was sent before. Times are those of the commands: the same commands under the same watches give the same
-frames.
+exactly from what was sent before. Times are those of the commands: the same commands under the same watches give the
+same frames.
 
 Two things are held back and merged: a whole order book is sent at most every ``orderbook_interval``, and changes of an
 account that come from the mark price alone at most every ``account_interval``. What is held back goes out with the

@@ -101,8 +101,8 @@ def _dump_account(account: Account) -> list[Any]:
         [
             [
                 position.market.symbol,
-                *[str(value) if isinstance(value := getattr(position, f), int) and not isinstance(value, bool) else value
-                  for f in _POSITION_FIELDS],
+                *[str(value) if isinstance(value := getattr(position, f), int) and not isinstance(value, bool) else
+                value   for f in _POSITION_FIELDS],
                 list(position.opened_by),
             ]
             for position in account.positions.values()

@@ -1,0 +1,315 @@
+"""The server from start to stop: data directory, engine, market, REST and stream on one port."""
+
+import asyncio
+import gc
+import importlib.resources
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from tickwire import __version__
+from tickwire.exchange.engine import Engine
+from tickwire.exchange.instruments import Instrument, InstrumentError, load_instruments
+from tickwire.exchange.projection import Projector
+from tickwire.exchange.snapshot import SnapshotError
+from tickwire.journal.store import Store, StoreError
+from tickwire.keys.keyring import ApiKey, InvalidKey, KeyRing, KeyRingError
+from tickwire.keys.limits import RequestLimits, StreamLimits
+from tickwire.rest.application import Application
+from tickwire.service.discovery import ServerInfo, announce, withdraw
+from tickwire.service.drivers import ClockDriver, MarketDriver, fill_history
+from tickwire.service.sequencer import Sequencer
+from tickwire.service.settings import Settings
+from tickwire.stream.handshake import Handshake
+from tickwire.stream.hub import Hub
+from tickwire.stream.transport import make_stream_protocol
+
+__all__ = ["ServeError", "load_settings_instruments", "serve"]
+
+DEMO_ACCOUNT = "demo"
+# Sockets get this long to answer the close frame before the process leaves.
+CLOSE_SECONDS = 0.5
+_ALL = "0.0.0.0"  # noqa: S104  # only to show an address that can be connected to
+
+log = logging.getLogger("tickwire")
+
+
+class ServeError(Exception):
+    """The server can't start, or had to stop; the message says why."""
+
+
+def load_settings_instruments(settings: Settings) -> dict[str, Instrument]:
+    """The default instruments with what the settings add, replace or leave out. Raises ``ServeError``."""
+    texts = [importlib.resources.files("tickwire.exchange").joinpath("instruments.toml").read_text("utf-8")]
+    try:
+        if settings.instruments is not None:
+            texts.append(settings.instruments.read_text("utf-8"))
+        instruments = load_instruments(*texts)
+    except (OSError, UnicodeError) as error:
+        raise ServeError(f"--instruments: {error}") from None
+    except InstrumentError as error:
+        raise ServeError(f"--instruments: {error}") from None
+    if settings.symbols is None:
+        return instruments
+    wanted = [symbol.strip() for symbol in settings.symbols.split(",") if symbol.strip()]
+    unknown = [symbol for symbol in wanted if symbol not in instruments]
+    if unknown or not wanted:
+        raise ServeError(f"--symbols: expected some of {', '.join(instruments)}, got {', '.join(unknown) or 'none'}")
+    return {symbol: instrument for symbol, instrument in instruments.items() if symbol in wanted}
+
+
+def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
+    """Run the exchange until it is told to stop. Raises ``ServeError``."""
+    instruments = load_settings_instruments(settings)
+    listener = _bind(settings)
+    with listener:
+        try:
+            store = Store.open(settings.data, settings.durability)
+        except StoreError as error:
+            raise ServeError(str(error)) from None
+        try:
+            keys = KeyRing.open(settings.data)
+            engine = _recover(store, instruments, settings, say)
+            failure = uvloop.run(_run(settings, instruments, listener, store, keys, engine, say))
+        except (StoreError, KeyRingError, SnapshotError, InvalidKey) as error:
+            raise ServeError(str(error)) from None
+        finally:
+            store.close()
+    if failure is not None:
+        raise ServeError(f"the journal can't be written, so the exchange stopped: {failure}")
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ServeError(
+            f"can't listen on {settings.host} port {settings.port}: {error}; choose another with --port"
+        ) from None
+    return listener
+
+
+def _recover(
+    store: Store, instruments: dict[str, Instrument], settings: Settings, say: Callable[[str], None]
+) -> Engine:
+    """The engine as it was: the newest snapshot and the commands after it."""
+    recovery = store.recover()
+    engine_settings = settings.engine_settings()
+    if recovery.snapshot is None:
+        engine = Engine(instruments, engine_settings)
+    else:
+        engine = Engine.load(instruments, engine_settings, recovery.snapshot)
+    started = time.monotonic()
+    replayed = 0
+    for batch in recovery.batches:
+        for at, command in batch.commands:
+            engine.apply(at, command)
+        replayed += len(batch.commands)
+    if replayed:
+        say(f"recovered {replayed} commands after the last snapshot in {time.monotonic() - started:.1f} s")
+    return engine
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with our own word on when it has started, and without raising the signal again when it has stopped."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._say_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._say_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _run(
+    settings: Settings,
+    instruments: dict[str, Instrument],
+    listener: socket.socket,
+    store: Store,
+    keys: KeyRing,
+    engine: Engine,
+    say: Callable[[str], None],
+) -> Exception | None:
+    """Serve until a signal or a failure of the journal; gives the failure."""
+    loop = asyncio.get_running_loop()
+    failures: list[Exception] = []
+    servers: list[_Server] = []
+
+    def stop() -> None:
+        for server in servers:
+            # A second signal does not wait for sockets to close.
+            server.force_exit = server.should_exit
+            server.should_exit = True
+
+    def failed(error: Exception) -> None:
+        failures.append(error)
+        stop()
+
+    store.attach(loop)
+    sequencer = Sequencer(
+        engine,
+        Projector(engine, settings.projection_settings()),
+        store,
+        keys,
+        loop=loop,
+        initial_deposit=settings.initial_deposit(),
+        snapshot_every=settings.snapshot_every,
+        failed=failed,
+    )
+    demo = _demo_key(settings, keys)
+    for account in dict.fromkeys(key.account for key in keys.list()):
+        await sequencer.open_account(account)
+    market: MarketDriver | None = None
+    if settings.market:
+        if fill_history(instruments, settings.seed, sequencer):
+            say("made the past of the market: 1,000 candles of each interval")
+            sequencer.save_snapshot()
+        market = MarketDriver(instruments, settings.seed, sequencer, loop)
+    clock = ClockDriver(sequencer, loop)
+
+    hub = Hub(sequencer.feed)
+    stream_limits = _stream_limits(settings)
+    started_at = time.monotonic()
+
+    def health() -> dict[str, object]:
+        return {
+            "status": "failing" if failures else "ok",
+            "version": __version__,
+            "uptimeSeconds": round(time.monotonic() - started_at, 3),
+            "sequence": engine.sequence,
+            "time": str(engine.time),
+            "sessions": hub.session_count,
+            "subscriptions": hub.subscription_count,
+            "market": market is not None,
+        }
+
+    control_token = secrets.token_urlsafe(32)
+    application = Application(
+        sequencer,
+        health=health,
+        control_token=control_token,
+        limits=RequestLimits(settings.requests_per_second) if settings.limits else None,
+        open_orders=settings.open_orders,
+    )
+    protocol = make_stream_protocol(hub, Handshake(keys, stream_limits, sequencer.now), stream_limits, sequencer.now)
+    config = uvicorn.Config(
+        application,
+        http="httptools",
+        ws=protocol,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_graceful_shutdown=CLOSE_SECONDS,  # type: ignore[arg-type]  # seconds; a fraction is as good
+        backlog=4096,
+    )
+    host, port = listener.getsockname()[:2]
+    shown = {_ALL: "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    info = ServerInfo(
+        pid=os.getpid(),
+        url=f"http://{shown}:{port}",
+        data=str(settings.data.resolve()),
+        demo_key=demo.key,
+        demo_secret=demo.secret,
+        control_token=control_token,
+    )
+
+    def started() -> None:
+        announce(info, settings.data)
+        say(_banner(info, engine, market is not None))
+
+    server = _Server(config, started)
+    servers.append(server)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    # What exists now lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        withdraw(info, settings.data)
+        clock.stop()
+        if market is not None:
+            market.stop()
+        await sequencer.close()
+    return failures[0] if failures else None
+
+
+def _demo_key(settings: Settings, keys: KeyRing) -> ApiKey:
+    """The demo account's key: the one asked for, or the one it has, or a new one. Raises ``InvalidKey``."""
+    if settings.demo_key is not None:
+        found = keys.find(settings.demo_key)
+        if found is not None and found.secret == settings.demo_secret and found.account == DEMO_ACCOUNT:
+            return found
+        return keys.create(DEMO_ACCOUNT, ("read", "trade"), key=settings.demo_key, secret=settings.demo_secret)
+    for key in keys.list():
+        if key.account == DEMO_ACCOUNT and key.scopes >= {"read", "trade"} and not key.allow:
+            return key
+    return keys.create(DEMO_ACCOUNT, ("read", "trade"))
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    if not settings.limits:
+        return StreamLimits.unlimited()
+    return StreamLimits(
+        upgrades_per_minute=settings.upgrades_per_minute,
+        upgrade_burst=settings.upgrade_burst,
+        sockets_per_key=settings.sockets_per_key,
+        topics_per_socket=settings.topics_per_socket,
+        topics_per_frame=settings.topics_per_frame,
+        operations_per_second=settings.operations_per_second,
+    )
+
+
+def _banner(info: ServerInfo, engine: Engine, market: bool) -> str:
+    symbols = ", ".join(engine.markets)
+    return f"""
+tickwire {__version__} is live{"" if market else ", without a simulated market"}: {symbols}
+
+  stream  {info.stream_url}
+  REST    {info.url}/api/v1
+  docs    {info.url}/docs
+
+  demo account
+    key     {info.demo_key}
+    secret  {info.demo_secret}
+
+  stream a ticker (in another terminal):
+    {_watch_command()} watch ticker.{next(iter(engine.markets))}
+
+Ctrl-C stops it. State is kept in {info.data}
+"""
+
+
+def _watch_command() -> str:
+    """The command as the reader of the banner can paste it: by its path when it is not on the PATH."""
+    program = Path(sys.argv[0])
+    if program.name != "tickwire" or shutil.which("tickwire") == str(program.absolute()):
+        return "tickwire"
+    absolute = program.absolute()
+    try:
+        return str(absolute.relative_to(Path.cwd()))
+    except ValueError:
+        return str(absolute)

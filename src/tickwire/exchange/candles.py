@@ -143,11 +143,11 @@ class Candles:
         return candle
 
     def advance(self, time: int) -> list[tuple[str, Candle]]:
-        """Close every candle that ends at or before ``time``, oldest first, filling minutes without a trade.
-
-        After a long stop only the newest minutes within the retention are filled one by one; the larger intervals are
-        complete all the same, since a flat minute adds nothing but its close.
-        """
+        """Close every candle that ends at or before ``time``, oldest first; minutes without a trade repeat the close."""
+        minute = self.minute
+        retention = self.series["1"].retention
+        if minute is not None and (time - minute.start) // MINUTE > 2 * retention:
+            self._skip(start_of("1", time) - retention * MINUTE)
         closed: list[tuple[str, Candle]] = []
         minute = self.minute
         while minute is not None and minute.start + MINUTE <= time:
@@ -169,6 +169,30 @@ class Candles:
                     del self.open[interval]
             minute = self.minute = Candle.flat(end, minute.close)
         return closed
+
+    def _skip(self, until: int) -> None:
+        """Pass over a long stop up to the minute ``until``: the minutes before it would not be kept anyway.
+
+        The larger intervals are complete all the same, since a flat minute adds nothing but its close.
+        """
+        minute = self.minute
+        assert minute is not None
+        for interval in INTERVALS[1:]:
+            candle = self.open.pop(interval, None)
+            if candle is None:
+                candle = Candle(*minute.values())
+                candle.start = start_of(interval, minute.start)
+            else:
+                candle.merge(minute)
+            while (following := next_start(interval, candle.start)) <= until:
+                self.series[interval].append(candle)
+                candle = Candle.flat(following, minute.close)
+            if candle.start < until:
+                self.open[interval] = candle
+        # What is left would be a gap in the minutes, which are counted by place, and has no part in the last day.
+        del self.series["1"].rows[:]
+        self.volume_day = self.turnover_day = 0
+        self.minute = Candle.flat(until, minute.close)
 
     def _count_day(self, minute: Candle) -> None:
         self.volume_day += minute.volume

@@ -10,7 +10,18 @@ import msgspec
 from msgspec import Meta
 
 from tickwire.wire.errors import ApiError, explain
-from tickwire.wire.rows import Decimal, ExecType, MarginType, OrderType, Side, TimeInForce, Timestamp, TradeModeName
+from tickwire.wire.intervals import INTERVALS
+from tickwire.wire.rows import (
+    ExecType,
+    MarginType,
+    OrderType,
+    Side,
+    TimeInForce,
+    Timestamp,
+    TradeModeName,
+    Uuid,
+)
+from tickwire.wire.topics import SYMBOL_PATTERN
 
 __all__ = [
     "AmendOrderRequest",
@@ -39,6 +50,16 @@ MAX_BODY_DEPTH = 32
 
 T = TypeVar("T")
 
+# Documented forms; what is checked, and with which code an error comes, is up to the exchange.
+PositiveDecimal = Annotated[
+    str,
+    Meta(
+        extra_json_schema={"pattern": r"^[0-9]+(\.[0-9]+)?$", "maxLength": 40, "format": "decimal", "examples": ["0.1"]}
+    ),
+]
+Interval = Annotated[str, Meta(extra_json_schema={"enum": list(INTERVALS)})]
+Symbol = Annotated[str, Meta(extra_json_schema={"pattern": SYMBOL_PATTERN, "examples": ["BTCUSDT.PERP"]})]
+
 
 class Request(msgspec.Struct, rename="camel", kw_only=True):
     """Base of all requests: snake case here, camel case on the wire."""
@@ -51,54 +72,58 @@ class NoQuery(Request):
 class SymbolQuery(Request):
     """``?symbol=``; without it, all symbols."""
 
-    symbol: str | None = None
+    symbol: Annotated[Symbol | None, Meta(description="Without it, all symbols.")] = None
 
 
 class KlineQuery(Request):
     """Candles of one symbol; both bounds are inclusive."""
 
-    symbol: str
-    interval: str
-    start_time: Timestamp | None = None
-    end_time: Timestamp | None = None
+    symbol: Symbol
+    interval: Annotated[Interval, Meta(description="Minutes, or 1D, 1W, 1M.")]
+    start_time: Annotated[
+        Timestamp | None, Meta(description="Candles that start here or later, in ns since the epoch.")
+    ] = None
+    end_time: Annotated[
+        Timestamp | None, Meta(description="Candles that start here or earlier, in ns since the epoch.")
+    ] = None
     limit: Annotated[int, Meta(ge=100, le=1000)] = 100
 
 
 class OrderbookQuery(Request):
     """``limit`` levels a side."""
 
-    symbol: str
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    symbol: Symbol
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Levels a side.")] = 100
 
 
 class MarginQuery(Request):
     """``?currency=``; without it, every margin currency."""
 
-    currency: str | None = None
+    currency: Annotated[str | None, Meta(description="Without it, every margin currency.")] = None
 
 
 class BalanceQuery(Request):
     """``?asset=``; without it, every asset."""
 
-    asset: str | None = None
+    asset: Annotated[str | None, Meta(description="Without it, every asset.")] = None
 
 
 class OrderHistoryQuery(Request):
     """A page of history. ``after`` gives what is older than that order id, ``before`` what is newer."""
 
     product_type: Literal["SPOT", "PERPETUAL"] | None = None
-    symbol: str | None = None
-    count: Annotated[int, Meta(ge=1, le=1000)] = 64
-    before: str | None = None
-    after: str | None = None
-    start_time: Timestamp | None = None
-    end_time: Timestamp | None = None
+    symbol: Symbol | None = None
+    count: Annotated[int, Meta(ge=1, le=1000, description="Rows a page.")] = 64
+    before: Annotated[Uuid | None, Meta(description="An order id: what is newer.")] = None
+    after: Annotated[Uuid | None, Meta(description="An order id: what is older.")] = None
+    start_time: Annotated[Timestamp | None, Meta(description="From here on, in ns since the epoch.")] = None
+    end_time: Annotated[Timestamp | None, Meta(description="Up to here, in ns since the epoch.")] = None
 
 
 class ExecutionHistoryQuery(OrderHistoryQuery):
     """A page of executions; the cursors are order ids too."""
 
-    order_id: str | None = None
+    order_id: Annotated[Uuid | None, Meta(description="Executions of this order.")] = None
     exec_type: ExecType | None = None
 
 
@@ -111,50 +136,57 @@ class TradeModeRequest(Request):
 class OrderRequest(Request):
     """``POST /trade/order``. Exactly one of ``quantity`` (base) and ``amount`` (quote)."""
 
-    symbol: str
+    symbol: Symbol
     side: Side
     type: OrderType
-    quantity: Decimal | None = None
-    amount: Decimal | None = None
+    quantity: Annotated[PositiveDecimal | None, Meta(description="Base quantity, a multiple of unitOrderQty.")] = None
+    amount: Annotated[PositiveDecimal | None, Meta(description="Quote notional, instead of a quantity.")] = None
     price: Annotated[
-        Decimal | None, Meta(description="The limit of a LIMIT order, the trigger of a STOP_MARKET order.")
+        PositiveDecimal | None, Meta(description="The limit of a LIMIT order, the trigger of a STOP_MARKET order.")
     ] = None
-    price_match_strategy: Literal["PRICE_MATCH_STRATEGY_COUNTERPARTY_1"] | None = None
-    reduce_only: bool | None = None
-    max_slippage_price: Annotated[Decimal | None, Meta(description="The worst price a fill may have.")] = None
-    time_in_force: TimeInForce | None = None
+    price_match_strategy: Annotated[
+        Literal["PRICE_MATCH_STRATEGY_COUNTERPARTY_1"] | None,
+        Meta(description="A LIMIT order at the opposite best price, instead of a price."),
+    ] = None
+    reduce_only: Annotated[bool | None, Meta(description="Never opens, increases or flips a position.")] = None
+    max_slippage_price: Annotated[PositiveDecimal | None, Meta(description="The worst price a fill may have.")] = None
+    time_in_force: Annotated[TimeInForce | None, Meta(description="With LIMIT only; GTC when left out.")] = None
 
 
 class AmendOrderRequest(Request):
     """``PUT /trade/order``; null or absent leaves a price as it is."""
 
-    symbol: str
-    order_id: str
-    new_take_profit_price: Decimal | None = None
-    new_stop_loss_price: Decimal | None = None
+    symbol: Symbol
+    order_id: Uuid
+    new_take_profit_price: Annotated[
+        PositiveDecimal | None, Meta(description="Mid price at which the position is closed with profit.")
+    ] = None
+    new_stop_loss_price: Annotated[
+        PositiveDecimal | None, Meta(description="Mid price at which the position is closed with loss.")
+    ] = None
 
 
 class CancelOrderRequest(Request):
     """``DELETE /trade/order``, in the body."""
 
-    symbol: str
-    order_id: str
+    symbol: Symbol
+    order_id: Uuid
 
 
 class LeverageRequest(Request):
     """``POST /trade/leverage``."""
 
-    symbol: str
-    leverage: int
+    symbol: Symbol
+    leverage: Annotated[int, Meta(description="1 up to the contract's maxLeverage.")]
     margin_type: MarginType
 
 
 class MarginRequest(Request):
     """``POST /trade/margin``: ``type`` 1 adds, 2 takes out."""
 
-    symbol: str
-    amount: Decimal
-    type: Literal[1, 2]
+    symbol: Symbol
+    amount: Annotated[PositiveDecimal, Meta(description="More than zero, in the quote currency.")]
+    type: Annotated[Literal[1, 2], Meta(description="1 adds, 2 takes out.")]
 
 
 def decode_body(body: bytes, type: type[T]) -> T:

@@ -86,18 +86,24 @@ class Contract(Row):
 
     symbol: str
     quote_currency: str
-    init_margin_rate: Decimal | None
-    maint_margin_rate: Decimal | None
-    max_leverage: Decimal | None
-    base_interest_rate: Decimal | None
-    funding_rate_cap: Decimal | None
+    init_margin_rate: Annotated[Decimal | None, Meta(description="Initial margin rate at the highest leverage.")]
+    maint_margin_rate: Annotated[Decimal | None, Meta(description="Maintenance margin as a share of the notional.")]
+    max_leverage: Annotated[Decimal | None, Meta(description="A decimal, not an integer.")]
+    base_interest_rate: Annotated[
+        Decimal | None, Meta(description="Interest part of the funding rate, for one funding interval.")
+    ]
+    funding_rate_cap: Annotated[Decimal | None, Meta(description="The funding rate stays within plus and minus this.")]
     funding_interval_hours: int | None
-    tick_size: Decimal | None
-    unit_order_qty: Decimal | None
-    notional_min_order_amount: Decimal | None
-    notional_max_order_amount: Decimal | None
-    notional_max_position_amount: Decimal | None
-    max_open_interest: Decimal | None
+    tick_size: Annotated[Decimal | None, Meta(description="A price is a multiple of this.")]
+    unit_order_qty: Annotated[Decimal | None, Meta(description="A quantity is a multiple of this.")]
+    notional_min_order_amount: Annotated[Decimal | None, Meta(description="Smallest quote value of an order.")]
+    notional_max_order_amount: Annotated[Decimal | None, Meta(description="Largest quote value of an order.")]
+    notional_max_position_amount: Annotated[
+        Decimal | None, Meta(description="Largest quote value of a position; null without a bound.")
+    ]
+    max_open_interest: Annotated[
+        Decimal | None, Meta(description="Largest open interest in base; null without a bound.")
+    ]
 
 
 class Ticker(Row):
@@ -107,16 +113,16 @@ class Ticker(Row):
     volume24h: Annotated[Decimal | None, Meta(description="Base quantity traded in 24 hours.")]
     turnover24h: Annotated[Decimal | None, Meta(description="Quote amount traded in 24 hours.")]
     # Named by hand: the rename rule would make it priceChange24H.
-    price_change24h: Annotated[
-        Decimal | None, Meta(description="Absolute change of the last price in 24 hours.")
-    ] = msgspec.field(name="priceChange24h")
+    price_change24h: Annotated[Decimal | None, Meta(description="Absolute change of the last price in 24 hours.")] = (
+        msgspec.field(name="priceChange24h")
+    )
     open_interest: Annotated[Decimal | None, Meta(description="Base quantity held long (equal to that held short).")]
-    bid_price: Decimal | None
-    ask_price: Decimal | None
-    last_price: Decimal | None
-    mark_price: Decimal | None
-    index_price: Decimal | None
-    funding_rate: Decimal | None
+    bid_price: Annotated[Decimal | None, Meta(description="Best bid; null while nobody bids.")]
+    ask_price: Annotated[Decimal | None, Meta(description="Best ask; null while nobody asks.")]
+    last_price: Annotated[Decimal | None, Meta(description="Price of the last trade.")]
+    mark_price: Annotated[Decimal | None, Meta(description="Positions are valued and liquidated at it; null for spot.")]
+    index_price: Annotated[Decimal | None, Meta(description="From the prices of several spot venues; null for spot.")]
+    funding_rate: Annotated[Decimal | None, Meta(description="As estimated for the next funding time; null for spot.")]
     next_funding_time: Timestamp | None
     funding_interval_hours: int | None
     funding_rate_cap: Decimal | None
@@ -126,37 +132,37 @@ class FundingInfo(Row):
     """Funding of one perpetual."""
 
     symbol: str
-    last_funding_rate: Decimal | None
-    funding_rate: Decimal | None
+    last_funding_rate: Annotated[Decimal | None, Meta(description="As paid at the last funding time.")]
+    funding_rate: Annotated[Decimal | None, Meta(description="As estimated for the next funding time.")]
     next_funding_time: Timestamp | None
     funding_interval_hours: int | None
-    funding_rate_cap: Decimal | None
+    funding_rate_cap: Annotated[Decimal | None, Meta(description="The funding rate stays within plus and minus this.")]
 
 
 class Orderbook(Row):
     """The top of one book, best first."""
 
     symbol: str
-    bids: list[Level]
-    asks: list[Level]
+    bids: Annotated[list[Level], Meta(description="Falling prices.")]
+    asks: Annotated[list[Level], Meta(description="Rising prices.")]
 
 
 class OrderbookDelta(Row):
     """A change of one book: absolute sizes, ``"0"`` removes the level."""
 
     symbol: str
-    seq: int
+    seq: Annotated[int, Meta(description="Counts the changes of this book.")]
     prev_seq: Annotated[int, Meta(description="Equals seq of the frame before.")]
-    bids: list[Level]
-    asks: list[Level]
+    bids: Annotated[list[Level], Meta(description="The levels that changed; empty when none did.")]
+    asks: Annotated[list[Level], Meta(description="The levels that changed; empty when none did.")]
 
 
 class FeeRate(Row):
     """One fee level; ``feeRate`` is its taker rate."""
 
     level: int
-    required_trade_volume: Decimal
-    required_asset_balance: Decimal
+    required_trade_volume: Annotated[Decimal, Meta(description="Quote volume of 30 days for this level.")]
+    required_asset_balance: Annotated[Decimal, Meta(description="Balance for this level.")]
     fee_rate: Decimal
 
 
@@ -164,22 +170,24 @@ class AccountInfo(Row):
     """The whole account in USDT."""
 
     total_wallet_balance: Annotated[Decimal, Meta(description="Without floating profit and loss.")]
-    total_unrealized_pnl: Decimal
+    total_unrealized_pnl: Annotated[Decimal, Meta(description="Of all positions at the mark price.")]
     total_margin_balance: Annotated[Decimal, Meta(description="Wallet plus unrealised profit and loss.")]
     total_margin_reserved: Annotated[Decimal, Meta(description="Held for positions and open orders.")]
-    available_balance: Decimal
+    available_balance: Annotated[Decimal, Meta(description="What new orders and withdrawals may take.")]
 
 
 class Margin(Row):
     """Margin in one currency."""
 
     currency: str
-    isolated_margin_available: Decimal
-    unrealized_pnl: Decimal
+    isolated_margin_available: Annotated[
+        Decimal, Meta(description="What isolated positions and orders may still take.")
+    ]
+    unrealized_pnl: Annotated[Decimal, Meta(description="Of all positions at the mark price.")]
     reserved_for_isolated_margin: Annotated[Decimal, Meta(description="Held for isolated orders.")]
     reserved_for_isolated_margin_position: Annotated[Decimal, Meta(description="Held for isolated positions.")]
-    cross_margin_available: Decimal
-    margin_balance: Decimal
+    cross_margin_available: Annotated[Decimal, Meta(description="What cross positions and orders may still take.")]
+    margin_balance: Annotated[Decimal, Meta(description="Wallet plus unrealised profit and loss.")]
     cross_margin_ratio: Annotated[
         Decimal | None, Meta(description="Cross maintenance margin over cross margin balance; null without a position.")
     ]
@@ -197,35 +205,38 @@ class Balance(Row):
     """What the account holds of one asset."""
 
     asset: str
-    balance: Decimal
-    available_balance: Decimal
-    max_withdrawable_amount: Decimal
+    balance: Annotated[Decimal, Meta(description="The wallet.")]
+    available_balance: Annotated[Decimal, Meta(description="Without what positions and open orders hold.")]
+    max_withdrawable_amount: Annotated[Decimal, Meta(description="What could leave the account now.")]
 
 
 class Position(Row):
     """One symbol's position, or its leverage setting while there is none."""
 
     symbol: str
-    slot: int
+    slot: Annotated[int, Meta(description="Always 0: one position a symbol.")]
     leverage: int
     margin_type: MarginType
-    buyable_boosts: list[str]
-    boost_remaining_count: int
-    position_side: Literal["LONG", "SHORT"] | None
+    buyable_boosts: Annotated[list[str], Meta(description="Always empty.")]
+    boost_remaining_count: Annotated[int, Meta(description="Always 0.")]
+    position_side: Annotated[Literal["LONG", "SHORT"] | None, Meta(description="Null without a position.")]
     position_amount: Annotated[
         Decimal | None, Meta(description="Size in base (setting: position_amount = quote gives the notional).")
     ]
     position_qty: Annotated[Decimal | None, Meta(description="Size in base, without a sign.")]
     mark_price: Decimal | None
-    unrealized_pnl: Decimal | None
-    initial_margin: Decimal | None
-    maint_margin: Decimal | None
-    entry_price: Decimal | None
-    break_even_price: Decimal | None
-    liquidation_price: Decimal | None
-    total_fee: Decimal | None
-    boost_expiry_timestamp: Timestamp | None
-    boost_realized_pnl: Decimal | None
+    unrealized_pnl: Annotated[Decimal | None, Meta(description="At the mark price.")]
+    initial_margin: Annotated[Decimal | None, Meta(description="Entry notional over leverage.")]
+    maint_margin: Annotated[Decimal | None, Meta(description="Below this the position is liquidated.")]
+    entry_price: Annotated[Decimal | None, Meta(description="Average of the fills that opened it.")]
+    break_even_price: Annotated[Decimal | None, Meta(description="Where a close would pay all fees and funding.")]
+    liquidation_price: Annotated[
+        Decimal | None,
+        Meta(description="Mark price of liquidation, the other positions held; null when there is none."),
+    ]
+    total_fee: Annotated[Decimal | None, Meta(description="Paid since the position was opened.")]
+    boost_expiry_timestamp: Annotated[Timestamp | None, Meta(description="Always null.")]
+    boost_realized_pnl: Annotated[Decimal | None, Meta(description="Always null.")]
 
 
 class PositionReply(Row):
@@ -247,15 +258,15 @@ class Order(Row):
     symbol: str
     side: Side
     order_type: OrderType
-    quantity: Decimal | None
-    amount: Decimal | None
-    price: Decimal | None
-    trigger_price: Decimal | None
+    quantity: Annotated[Decimal | None, Meta(description="Base quantity ordered.")]
+    amount: Annotated[Decimal | None, Meta(description="Quote notional, where the order was placed by it.")]
+    price: Annotated[Decimal | None, Meta(description="Limit; null for MARKET.")]
+    trigger_price: Annotated[Decimal | None, Meta(description="Mid price at which a STOP_MARKET order fires.")]
     status: OrderStatus
     time_in_force: TimeInForce
     take_profit_price: Decimal | None
     stop_loss_price: Decimal | None
-    leaves_qty: Decimal | None
+    leaves_qty: Annotated[Decimal | None, Meta(description="What is still open.")]
 
 
 class OrderReply(Row):
@@ -276,27 +287,29 @@ class OrderHistoryRow(Order):
     order_cancel_reason: str | None
     order_reject_reason: str | None
     order_time: Timestamp
-    transact_time: Timestamp
-    cum_qty: Decimal
-    avg_price: Decimal | None
-    cum_fee: Decimal
-    init_leverage: int | None
-    conditional_order_type: ConditionalOrderType
+    transact_time: Annotated[Timestamp, Meta(description="When it last changed, ns since the epoch.")]
+    cum_qty: Annotated[Decimal, Meta(description="Filled so far.")]
+    avg_price: Annotated[Decimal | None, Meta(description="Average price of the fills; null without one.")]
+    cum_fee: Annotated[Decimal, Meta(description="Fees paid so far, negative when received.")]
+    init_leverage: Annotated[int | None, Meta(description="Leverage of the symbol when it was placed; null for spot.")]
+    conditional_order_type: Annotated[
+        ConditionalOrderType, Meta(description="Whether a take-profit or stop-loss placed it.")
+    ]
 
 
 class OrderHistory(Row):
     """A page of orders, newest first."""
 
     history: list[OrderHistoryRow]
-    has_prev: bool
-    has_next: bool
+    has_prev: Annotated[bool, Meta(description="Whether there are newer ones.")]
+    has_next: Annotated[bool, Meta(description="Whether there are older ones.")]
 
 
 class Execution(Row):
     """One thing that happened to an order, or a funding payment."""
 
     exec_id: Uuid
-    order_id: Uuid | None
+    order_id: Annotated[Uuid | None, Meta(description="Null for a funding payment.")]
     symbol: str
     side: Side
     order_type: OrderType | None
@@ -305,14 +318,14 @@ class Execution(Row):
     time_in_force: TimeInForce | None
     status: OrderStatus | None
     exec_type: ExecType
-    settlement_currency: str
+    settlement_currency: Annotated[str, Meta(description="Asset in which the fee is paid.")]
     order_time: Timestamp | None
     transact_time: Timestamp
-    last_price: Decimal | None
-    last_qty: Decimal | None
-    exec_fee: Decimal | None
-    cum_qty: Decimal | None
-    avg_price: Decimal | None
+    last_price: Annotated[Decimal | None, Meta(description="Price of this fill; of a funding payment, the mark price.")]
+    last_qty: Annotated[Decimal | None, Meta(description="Quantity of this fill; of a funding payment, the position.")]
+    exec_fee: Annotated[Decimal | None, Meta(description="Fee of this fill, or funding paid; negative when received.")]
+    cum_qty: Annotated[Decimal | None, Meta(description="Filled so far.")]
+    avg_price: Annotated[Decimal | None, Meta(description="Average price of the fills so far.")]
     conditional_order_type: ConditionalOrderType
 
 
@@ -320,8 +333,8 @@ class ExecutionHistory(Row):
     """A page of executions, newest first."""
 
     history: list[Execution]
-    has_prev: bool
-    has_next: bool
+    has_prev: Annotated[bool, Meta(description="Whether there are newer ones.")]
+    has_next: Annotated[bool, Meta(description="Whether there are older ones.")]
 
 
 class Symbols(Row):

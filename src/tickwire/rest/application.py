@@ -16,6 +16,7 @@ from tickwire.rest.account import ACCOUNT_ENDPOINTS
 from tickwire.rest.control import CONTROL_PREFIX, TOKEN_HEADER, control_endpoints
 from tickwire.rest.endpoint import Endpoint
 from tickwire.rest.gateway import Gateway
+from tickwire.rest.history import HISTORY_ENDPOINTS
 from tickwire.rest.limits import RequestLimits
 from tickwire.rest.market import MARKET_ENDPOINTS
 from tickwire.rest.messages import (
@@ -53,7 +54,7 @@ RawHeaders = dict[bytes, bytes]
 
 def endpoints(open_orders: OpenOrders = "bare") -> tuple[Endpoint, ...]:
     """The whole table under ``/api/v1``."""
-    return (*MARKET_ENDPOINTS, *ACCOUNT_ENDPOINTS, *trade_endpoints(open_orders))
+    return (*MARKET_ENDPOINTS, *ACCOUNT_ENDPOINTS, *trade_endpoints(open_orders), *HISTORY_ENDPOINTS)
 
 
 async def _stream_without_upgrade(_gateway: Gateway, _account: str, _query: NoQuery) -> bytes:

@@ -1,10 +1,318 @@
-"""The AsyncAPI 3.0 document of the stream, made from the wire's types and catalogues."""
+"""The AsyncAPI 3.0 document of the stream, made from the wire's types and catalogues.
+
+It speaks as the server: ``receive`` is what clients send, ``send`` what they get. Schemas are in JSON Schema draft 7,
+on which AsyncAPI 3.0 builds.
+"""
 
 from typing import Any
 
+import msgspec
+
+from tickwire import __version__
+from tickwire.rest import examples
+from tickwire.rest.stream_topics import TOPICS, TopicDocument
+from tickwire.wire.closes import CLOSES
+from tickwire.wire.envelope import MAX_ID_LENGTH
+from tickwire.wire.errors import ERRORS
+from tickwire.wire.signing import STREAM_PATH
+
 __all__ = ["asyncapi_document"]
 
+Json = dict[str, Any]
 
-def asyncapi_document() -> dict[str, Any]:
+_DESCRIPTION = f"""\
+One WebSocket for market and account data. Rows have the schema of the matching REST reply.
+
+The handshake is a `GET` of `{STREAM_PATH}`, signed as `GET{STREAM_PATH}` + `api-expires` with the headers `api-key`,
+`api-expires` and `api-signature`. Browsers, which cannot set headers, send the three as query parameters of the same
+names; the signature stays the same. An open socket outlives its `api-expires`; revoking the key closes it.
+
+Frames are text, one JSON object each. A reply never has the keys `topic` and `data`; a data frame always has both.
+After a subscribe comes the reply, then a SNAPSHOT, and every later frame follows from it. A reader that cannot keep up
+misses intermediate states and then gets a fresh SNAPSHOT; orders and executions are never left out: their reader is
+closed instead.
+"""
+_REPLY_CODES = (
+    "InvalidTopic",
+    "InvalidSymbol",
+    "TooManyTopics",
+    "InvalidJson",
+    "InvalidOperation",
+    "InvalidParameter",
+    "BinaryNotSupported",
+    "TooManyOperations",
+)
+_HANDSHAKE_CODES = ("api.unauthorized", "api.invalidSession", "Forbidden", "TooManyRequests")
+_OPERATIONS = {
+    "subscribe": "Add topics. Each gets a SNAPSHOT, subscribed before or not.",
+    "unsubscribe": "Drop topics. One that is not subscribed is accepted.",
+    "ping": "Ask for a sign of life. The bare text `ping` is answered with the bare text `pong`.",
+}
+_REPLIES = {"subscribe": ("success", "failure"), "unsubscribe": ("success", "failure"), "ping": ("pong", "failure")}
+
+_ID: Json = {
+    "description": "Echoed in the reply.",
+    "anyOf": [{"type": "string", "maxLength": MAX_ID_LENGTH}, {"type": "integer"}],
+}
+_ARGUMENTS: Json = {"type": "array", "items": {"type": "string"}}
+_TIME: Json = {
+    "type": "string",
+    "pattern": "^[0-9]{19}$",
+    "description": "Nanoseconds since the epoch; never goes back within a topic.",
+}
+
+
+def asyncapi_document() -> Json:
     """The document; what it holds encodes to JSON."""
-    return {}
+    types = list({id(topic.row): topic.row for topic in TOPICS}.values())
+    row_schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    schema_of = {id(row): schema for row, schema in zip(types, row_schemas, strict=True)}
+    messages = {**_operation_messages(), **_reply_messages()}
+    for topic in TOPICS:
+        row = schema_of[id(topic.row)]
+        name = topic.kind.value
+        if topic.partial:
+            whole = components[topic.row.__name__]
+            components[f"{topic.row.__name__}Change"] = {
+                **whole,
+                "title": f"{whole['title']}Change",
+                "description": "The symbol and what changed.",
+                "required": ["symbol"],
+            }
+        messages[name] = _data_message(topic, row)
+    channel = {"$ref": "#/channels/stream"}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "tickwire stream",
+            "version": __version__,
+            "description": _DESCRIPTION,
+            "license": {"name": "Apache-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {
+            "exchange": {
+                "host": "{host}",
+                "protocol": "ws",
+                "description": "The same host and port as REST.",
+                "variables": {"host": {"default": "127.0.0.1", "description": "Host and port of the server."}},
+                "security": [
+                    {"$ref": f"#/components/securitySchemes/{name}"}
+                    for name in ("apiKey", "apiExpires", "apiSignature")
+                ],
+            }
+        },
+        "channels": {
+            "stream": {
+                "address": STREAM_PATH,
+                "summary": "All topics, on one socket.",
+                "servers": [{"$ref": "#/servers/exchange"}],
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+                "bindings": {"ws": {"method": "GET", "query": _QUERY, "bindingVersion": "0.1.0"}},
+            }
+        },
+        "operations": {
+            **{
+                name: {
+                    "action": "receive",
+                    "channel": channel,
+                    "summary": summary,
+                    "messages": [_in_channel(name)],
+                    "reply": {"channel": channel, "messages": [_in_channel(reply) for reply in _REPLIES[name]]},
+                }
+                for name, summary in _OPERATIONS.items()
+            },
+            **{
+                f"push-{topic.kind.replace('.', '-')}": {
+                    "action": "send",
+                    "channel": channel,
+                    "summary": topic.summary,
+                    "messages": [_in_channel(topic.kind.value)],
+                }
+                for topic in TOPICS
+            },
+        },
+        "components": {
+            "messages": messages,
+            "schemas": _as_draft_7(components),
+            "securitySchemes": _SECURITY_SCHEMES,
+        },
+        "x-close-codes": [msgspec.to_builtins(close) for close in CLOSES.values()],
+        "x-reply-errors": [msgspec.to_builtins(ERRORS[code]) for code in _REPLY_CODES],
+        "x-handshake-errors": [msgspec.to_builtins(ERRORS[code]) for code in _HANDSHAKE_CODES],
+    }
+
+
+def _in_channel(message: str) -> Json:
+    return {"$ref": f"#/channels/stream/messages/{message}"}
+
+
+def _operation_messages() -> Json:
+    messages: Json = {}
+    for name, summary in _OPERATIONS.items():
+        properties: Json = {"op": {"const": name}, "id": _ID}
+        example: Json = {"op": name}
+        if name != "ping":
+            properties["args"] = {
+                **_ARGUMENTS,
+                "description": "Topics, at most 50. The good ones of a mixed list are taken.",
+            }
+            example["args"] = ["ticker.BTCUSDT.PERP", "account.order"]
+        messages[name] = {
+            "name": name,
+            "title": name.capitalize(),
+            "summary": summary,
+            "payload": {
+                "type": "object",
+                "required": [key for key in properties if key != "id"],
+                "properties": properties,
+            },
+            "examples": [{"payload": {**example, "id": 7}}],
+        }
+    return messages
+
+
+def _reply_messages() -> Json:
+    operation = {"enum": list(_OPERATIONS)}
+    return {
+        "success": {
+            "name": "success",
+            "title": "Success",
+            "summary": "What was accepted.",
+            "payload": {
+                "type": "object",
+                "required": ["success", "op", "args"],
+                "properties": {"success": {"const": True}, "op": operation, "args": _ARGUMENTS, "id": _ID},
+                "additionalProperties": False,
+            },
+            "examples": [
+                {"payload": {"success": True, "op": "subscribe", "args": ["ticker.BTCUSDT.PERP"], "id": 7}},
+            ],
+        },
+        "failure": {
+            "name": "failure",
+            "title": "Failure",
+            "summary": "What was refused, one frame for each reason. The socket stays open.",
+            "payload": {
+                "type": "object",
+                "required": ["success", "error", "message"],
+                "properties": {
+                    "success": {"const": False},
+                    "op": {"type": "string", "description": "Left out when it could not be read."},
+                    "args": {**_ARGUMENTS, "description": "The topics refused; left out when they could not be read."},
+                    "error": {"enum": list(_REPLY_CODES)},
+                    "message": {"type": "string", "description": "What was expected and what was there."},
+                    "id": _ID,
+                },
+                "additionalProperties": False,
+            },
+            "examples": [
+                {
+                    "payload": {
+                        "success": False,
+                        "op": "subscribe",
+                        "args": ["kline.7.BTCUSDT.PERP"],
+                        "error": "InvalidTopic",
+                        "message": "expected an interval of 1 3 5 15 30 60 120 180 240 360 720 1D 1W 1M, got '7'",
+                        "id": 7,
+                    }
+                }
+            ],
+        },
+        "pong": {
+            "name": "pong",
+            "title": "Pong",
+            "summary": "The reply to ping.",
+            "payload": {
+                "type": "object",
+                "required": ["op", "ts"],
+                "properties": {"op": {"const": "pong"}, "ts": _TIME, "id": _ID},
+                "additionalProperties": False,
+            },
+            "examples": [{"payload": {"op": "pong", "ts": examples.TIME}}],
+        },
+    }
+
+
+def _data_message(topic: TopicDocument, row: Json) -> Json:
+    """The data frames of a topic."""
+    row = _as_draft_7(row)
+    parts = [_data_part("SNAPSHOT", row)]
+    if topic.updates:
+        changed = {"$ref": f"#/components/schemas/{topic.row.__name__}Change"} if topic.partial else row
+        parts.append(_data_part("UPDATE", changed))
+    action = "UPDATE" if topic.updates else "SNAPSHOT"
+    example = topic.example
+    if topic.partial:
+        whole = msgspec.to_builtins(example)
+        example = {name: whole[name] for name in ("symbol", "bidPrice", "askPrice")}
+    return {
+        "name": topic.kind.value,
+        "title": topic.name,
+        "summary": topic.summary,
+        "description": topic.description,
+        "payload": {
+            "type": "object",
+            "required": ["topic", "ts", "data"],
+            "properties": {
+                "topic": {"type": "string", "pattern": topic.pattern, "description": "Exactly as subscribed."},
+                "ts": _TIME,
+                "data": {"type": "array", "minItems": 1, "items": {"oneOf": parts} if topic.updates else parts[0]},
+            },
+            "additionalProperties": False,
+        },
+        "examples": [
+            {
+                "payload": {
+                    "topic": topic.example_topic,
+                    "ts": examples.TIME,
+                    "data": [{"actionType": action, "rows": [msgspec.to_builtins(example)]}],
+                }
+            }
+        ],
+        "x-row": row,
+    }
+
+
+def _data_part(action: str, row: Json) -> Json:
+    return {
+        "type": "object",
+        "required": ["actionType", "rows"],
+        "properties": {"actionType": {"const": action}, "rows": {"type": "array", "items": row}},
+        "additionalProperties": False,
+    }
+
+
+def _as_draft_7(schema: Any) -> Any:
+    """Tuples in the words of draft 7: ``items`` for ``prefixItems``, ``additionalItems`` for ``items``."""
+    if isinstance(schema, list):
+        return [_as_draft_7(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    converted = {name: _as_draft_7(part) for name, part in schema.items()}
+    if "prefixItems" in converted:
+        converted["additionalItems"] = converted.pop("items")
+        converted["items"] = converted.pop("prefixItems")
+    return converted
+
+
+_QUERY: Json = {
+    "type": "object",
+    "description": "For browsers, in place of the headers.",
+    "properties": {name: {"type": "string"} for name in ("api-key", "api-expires", "api-signature")},
+}
+_SECURITY_SCHEMES: Json = {
+    "apiKey": {"type": "httpApiKey", "in": "header", "name": "api-key", "description": "The key."},
+    "apiExpires": {
+        "type": "httpApiKey",
+        "in": "header",
+        "name": "api-expires",
+        "description": "Unix seconds until which the signature holds.",
+    },
+    "apiSignature": {
+        "type": "httpApiKey",
+        "in": "header",
+        "name": "api-signature",
+        "description": f"Lower-case hex HMAC-SHA256 of GET{STREAM_PATH} + api-expires.",
+    },
+}

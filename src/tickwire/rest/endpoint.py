@@ -17,7 +17,7 @@ from tickwire.wire.requests import NoQuery, Request
 __all__ = ["Endpoint", "Handler", "encode", "reads", "writes"]
 
 Handler = Callable[[Gateway, str, Any], Awaitable[bytes]]
-"""``(gateway, account, request)`` to the JSON reply; ``account`` is empty where no key is needed. Raises ``ApiError``."""
+"""``(gateway, account, request)`` to the JSON reply; ``account`` is empty without a key. Raises ``ApiError``."""
 
 R = TypeVar("R", bound=Request)
 

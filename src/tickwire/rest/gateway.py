@@ -6,11 +6,22 @@ from typing import Protocol, TypeVar
 from tickwire.exchange.commands import Command
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.events import Events
+from tickwire.journal.history import HistoryPage
 from tickwire.keys.keyring import KeyRing
 
-__all__ = ["Gateway"]
+__all__ = ["Gateway", "History"]
 
 T = TypeVar("T")
+
+
+class History(Protocol):
+    """The journal's queries; each gives the whole JSON reply, newest first."""
+
+    def order_history(self, account: str, page: HistoryPage) -> bytes:
+        """An ``OrderHistory``."""
+
+    def execution_history(self, account: str, page: HistoryPage) -> bytes:
+        """An ``ExecutionHistory``."""
 
 
 class Gateway(Protocol):
@@ -19,6 +30,10 @@ class Gateway(Protocol):
     @property
     def engine(self) -> Engine:
         """For views; read only."""
+
+    @property
+    def store(self) -> History:
+        """What is no longer in the engine's memory."""
 
     @property
     def keys(self) -> KeyRing:

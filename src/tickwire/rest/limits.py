@@ -1,15 +1,21 @@
 """How many requests a key, or an address without one, may send."""
 
+import math
+
 import msgspec
+
+from tickwire.keys.limits import TokenBucket
 
 __all__ = ["RequestLimits", "Standing"]
 
-# Buckets that are full again are dropped once there are this many, so that a scan from many addresses costs no memory.
+# Full buckets are dropped once there are this many, so that a scan from many addresses costs no memory for long.
 _MAX_BUCKETS = 10_000
 
 
-class Standing(msgspec.Struct, frozen=True, array_like=True):
-    """Where a client stands after one request. ``reset`` in epoch seconds; ``retry_after`` seconds, 0 when let through."""
+class Standing(msgspec.Struct, frozen=True):
+    """Where a client stands after one request: what may follow at once, when that is all of it again (epoch seconds),
+    and the seconds to wait before the next, 0 when this one was let through.
+    """
 
     remaining: int
     reset: int
@@ -17,27 +23,21 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RequestLimits:
-    """``rate`` requests a second for each name, with as many in one burst.
-
-    A bucket is one number: the time at which it is full again. A request moves it on by ``1 / rate``, and is refused
-    when that would be more than a second from now.
-    """
+    """``rate`` requests a second for each name, with as many in one burst."""
 
     def __init__(self, rate: int = 100) -> None:
         self.rate = rate
-        self._interval = 1.0 / rate
-        self._full_at: dict[str, float] = {}
+        self._buckets: dict[str, TokenBucket] = {}
 
     def take(self, name: str, now: float) -> Standing:
         """Count one request of ``name`` at ``now`` (epoch seconds)."""
-        full_at = self._full_at.get(name, 0.0)
-        if full_at < now:
-            full_at = now
-        used = full_at + self._interval
-        # Half an interval of grace swallows the rounding of the sum: exactly ``rate`` fit into one burst.
-        if used - now > 1.0 + self._interval / 2:
-            return Standing(0, int(full_at) + 1, max(1, round(used - now - 1.0)))
-        if len(self._full_at) >= _MAX_BUCKETS and name not in self._full_at:
-            self._full_at = {known: time for known, time in self._full_at.items() if time > now}
-        self._full_at[name] = used
-        return Standing(int((1.0 + self._interval / 2 - used + now) * self.rate), int(used) + 1, 0)
+        rate = self.rate
+        bucket = self._buckets.get(name)
+        if bucket is None:
+            if len(self._buckets) >= _MAX_BUCKETS:
+                # A full bucket is as good as none.
+                self._buckets = {known: kept for known, kept in self._buckets.items() if kept.refill(now) < rate}
+            bucket = self._buckets[name] = TokenBucket(rate, rate, now)
+        wait = bucket.take(now)
+        level = bucket.level
+        return Standing(int(level), math.ceil(now + (rate - level) / rate), math.ceil(wait))

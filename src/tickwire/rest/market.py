@@ -5,7 +5,7 @@ from tickwire.exchange.engine import Engine
 from tickwire.rest import examples
 from tickwire.rest.endpoint import Endpoint, encode, reads
 from tickwire.rest.gateway import Gateway
-from tickwire.rest.parameters import parse_time
+from tickwire.rest.parameters import parse_period
 from tickwire.wire import rows
 from tickwire.wire.requests import KlineQuery, NoQuery, OrderbookQuery, SymbolQuery
 
@@ -34,8 +34,7 @@ def _funding_infos(engine: Engine, _account: str, query: SymbolQuery) -> object:
 
 
 def _klines(engine: Engine, _account: str, query: KlineQuery) -> object:
-    start = parse_time("startTime", query.start_time)
-    end = parse_time("endTime", query.end_time)
+    start, end = parse_period(query.start_time, query.end_time)
     return views.klines(engine, query.symbol, query.interval, start, end, query.limit)
 
 

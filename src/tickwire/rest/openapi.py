@@ -18,15 +18,15 @@ Json = dict[str, Any]
 _DESCRIPTION = """\
 A derivatives exchange's API as served by tickwire. The stream is described in [its own document](/docs/stream).
 
-**Signing.** `api-signature` is the lower-case hex HMAC-SHA256 of `METHOD` + raw request target (path and query exactly as
-sent) + `api-expires` + body, without separators; the HMAC key is the secret's text. `api-expires` is in Unix seconds,
-not past and at most 24 hours ahead.
+**Signing.** `api-signature` is the lower-case hex HMAC-SHA256 of `METHOD` + raw request target (path and query exactly
+as sent) + `api-expires` + body, without separators; the HMAC key is the secret's text. `api-expires` is in Unix
+seconds, not past and at most 24 hours ahead.
 
 **Types.** A decimal is a JSON string (`"74937.1"`), never a number and never with an exponent. A timestamp is a JSON
 string of 19 digits: nanoseconds since the epoch.
 
-**Errors.** The body holds the code in `error`, and most often a sentence in `message`; the header `x-prex-error-type` holds
-the code too. Parameters and fields that are not listed here are ignored.
+**Errors.** The body holds the code in `error`, and most often a sentence in `message`; the header `x-prex-error-type`
+holds the code too. Parameters and fields that are not listed here are ignored.
 """
 _TAGS = {
     "public": "No key needed.",

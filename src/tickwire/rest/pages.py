@@ -1,7 +1,8 @@
-"""What is outside ``/api/v1``: the start page, Swagger UI, and the documents of both APIs, each made when first asked for."""
+"""What is outside ``/api/v1``: the start page and the documents of both APIs, each made when first asked for."""
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class Pages:
             b"/docs/stream": lambda: Page((HTML, _POLICY, _NO_SNIFFING), stream_page(asyncapi_document()).encode()),
         }
         for name in _SWAGGER_FILES:
-            self._makers[b"/docs/" + name.encode()] = lambda name=name: _swagger(name)
+            self._makers[b"/docs/" + name.encode()] = partial(_swagger, name)
 
     def find(self, path: bytes) -> Page | None:
         """The page at ``path``, without its query."""

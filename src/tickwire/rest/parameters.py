@@ -1,14 +1,15 @@
-"""Query strings: from the raw bytes to named texts, and the few texts that are numbers inside."""
+"""Query strings: from the raw bytes to named texts, and the texts that are times."""
 
 import re
 from urllib.parse import unquote_to_bytes
 
-from tickwire.exchange.identifiers import parse_order_id
 from tickwire.wire.errors import ApiError
 
-__all__ = ["parse_optional_order_id", "parse_query", "parse_time"]
+__all__ = ["parse_period", "parse_query"]
 
 _TIME = re.compile(r"[0-9]{19}")
+# What the journal can hold.
+_LATEST = 2**63 - 1
 
 
 def parse_query(query: bytes, names: frozenset[str], integers: frozenset[str]) -> dict[str, str]:
@@ -41,17 +42,23 @@ def _decoded(raw: bytes, errors: str) -> str:
     return raw.decode("utf-8", errors)
 
 
-def parse_time(field: str, text: str | None) -> int | None:
-    """A timestamp in ns since the epoch. Raises ``ApiError`` InvalidParameter that names the field."""
+def parse_period(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """``startTime`` and ``endTime`` in ns since the epoch. Raises ``ApiError`` InvalidParameter that names the field."""
+    first, last = _time("startTime", start), _time("endTime", end)
+    if first is not None and last is not None and last < first:
+        raise ApiError("InvalidParameter", f"endTime: expected startTime {first} or later, got {last}")
+    return first, last
+
+
+def _time(field: str, text: str | None) -> int | None:
     if text is None:
         return None
+    # Seconds and milliseconds are what people send by mistake: they would silently mean 1970.
     if _TIME.fullmatch(text) is None:
         raise ApiError(
             "InvalidParameter", f"{field}: expected nanoseconds since the epoch (19 digits), got {text[:40]!r}"
         )
-    return int(text)
-
-
-def parse_optional_order_id(field: str, text: str | None) -> int | None:
-    """The integer inside an order id. Raises ``ApiError`` InvalidParameter or OrderNotFound."""
-    return None if text is None else parse_order_id(field, text)
+    value = int(text)
+    if value > _LATEST:
+        raise ApiError("InvalidParameter", f"{field}: expected at most {_LATEST}, got {text}")
+    return value

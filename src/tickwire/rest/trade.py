@@ -24,7 +24,7 @@ OpenOrders = Literal["bare", "wrapped"]
 """What ``GET /trade/order`` replies: an array as observed, or ``{"orders": [...]}`` as documented."""
 
 
-def _order(engine: Engine, _account: str, _request: object, events: Events) -> object:
+def _order(_engine: Engine, _account: str, _request: object, events: Events) -> object:
     assert events.order is not None
     return rows.OrderReply(views.order(events.order))
 

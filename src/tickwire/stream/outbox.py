@@ -1,0 +1,187 @@
+"""What waits to be written to one socket, and what happens when its reader is behind.
+
+What one loop turn brings is joined and written in one call. While the transport is over its high-water mark the
+reader is *behind*: replies and what must not be lost (orders, executions) are held, up to a bound in bytes; every
+other topic is *set aside*: its frames are dropped, and the hub gets it a fresh SNAPSHOT when the reader has caught
+up.
+"""
+
+from collections.abc import Callable
+
+from tickwire.stream.frames import Frame, text_frame
+from tickwire.stream.settings import StreamCounters
+from tickwire.wire.topics import TopicKey, TopicKind
+
+__all__ = ["KEPT_KINDS", "Flusher", "Outbox"]
+
+# Never conflated: each frame is something that happened, not a state that the next one replaces.
+KEPT_KINDS = frozenset({TopicKind.ORDER, TopicKind.EXECUTION})
+
+# As much as is gathered for one write. A turn that brings more writes earlier, so that the transport can say early
+# that it is enough; joins of this size already cost next to nothing a frame.
+_WRITE_SIZE = 256 * 1024
+
+
+class Flusher:
+    """Writes the outboxes that a loop turn has filled, all in one callback."""
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self._call_soon = call_soon
+        self._filled: list[Outbox] = []
+
+    def add(self, outbox: "Outbox") -> None:
+        """Flush ``outbox`` when the turn is over."""
+        if not self._filled:
+            self._call_soon(self._flush)
+        self._filled.append(outbox)
+
+    def _flush(self) -> None:
+        filled, self._filled = self._filled, []
+        for outbox in filled:
+            outbox.flush()
+
+
+class Outbox:
+    """The outgoing side of one socket.
+
+    ``write`` puts bytes on the transport. ``catch_up`` is called when the reader is no longer behind and topics
+    were set aside, ``overflowed`` when more than ``held_bytes`` would have to be held; both from the top of the
+    event loop.
+    """
+
+    __slots__ = (
+        "_behind", "_catch_up", "_chunks", "_counters", "_deflate", "_dropping", "_flusher", "_held_bytes",
+        "_overflowed", "_queued", "_size", "_write", "aside", "catching_up", "paused", "written",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        flusher: Flusher,
+        counters: StreamCounters,
+        *,
+        deflate: bool,
+        held_bytes: int,
+        catch_up: Callable[[], None],
+        overflowed: Callable[[], None],
+    ) -> None:
+        self._write = write
+        self._flusher = flusher
+        self._counters = counters
+        self._deflate = deflate
+        self._held_bytes = held_bytes
+        self._catch_up = catch_up
+        self._overflowed = overflowed
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._queued = False  # the flusher has it
+        self._dropping = False
+        self._behind = False  # paused, or topics are set aside: the slow path
+        self.paused = False
+        self.aside: dict[TopicKey, None] = {}  # in the order in which they were set aside
+        self.catching_up = False  # the hub is fetching snapshots
+        self.written = 0  # bytes, ever
+
+    # Filling.
+
+    def publish(self, key: TopicKey, frame: Frame) -> None:
+        """Send one data frame, or set its topic aside when the reader is behind."""
+        if self._behind and self._sets_aside(key):
+            return
+        self._put(frame.deflated if self._deflate else frame.plain)
+
+    def reply(self, payload: bytes) -> None:
+        """Send the reply to an operation; never dropped."""
+        if not self._dropping:
+            self._put(text_frame(payload))
+
+    def snapshot(self, key: TopicKey, frame: Frame) -> None:
+        """Send the state from which the topic's next frames follow: what was set aside is made good by it."""
+        if not self.paused and key in self.aside:
+            del self.aside[key]
+            self._behind = bool(self.aside)
+        self.publish(key, frame)
+
+    def forget(self, key: TopicKey) -> None:
+        """The topic is not subscribed any more."""
+        if key in self.aside:
+            del self.aside[key]
+            self._behind = self.paused or self._dropping or bool(self.aside)
+
+    def _put(self, data: bytes) -> None:
+        self._chunks.append(data)
+        self._size += len(data)
+        if not self._queued:
+            self._queued = True
+            self._flusher.add(self)
+        if self._size > _WRITE_SIZE:
+            self._bound()
+
+    def _sets_aside(self, key: TopicKey) -> bool:
+        if self._dropping or key in self.aside:
+            return True
+        if not self.paused or key.topic.kind in KEPT_KINDS:
+            return False
+        self.aside[key] = None
+        self._counters.conflated += 1
+        return True
+
+    def _bound(self) -> None:
+        if not self.paused:
+            self._write_out()
+        elif self._size > self._held_bytes:
+            # Closing needs the hub, which may just be handing out this very frame: the flusher does it.
+            self.stop()
+
+    # Emptying.
+
+    def flush(self) -> None:
+        """Write what was gathered; called by the flusher."""
+        self._queued = False
+        if self._dropping:
+            self._overflowed()  # of no effect when the socket has been ended for another reason
+            return
+        if self._chunks and not self.paused:
+            self._write_out()
+        if self.aside and not self.paused and not self.catching_up:  # the write may have been too much again
+            self._catch_up()
+
+    def _write_out(self) -> None:
+        data = b"".join(self._chunks)
+        self._counters.frames_out += len(self._chunks)
+        self._chunks.clear()
+        self._size = 0
+        self.control(data)
+
+    def control(self, data: bytes) -> None:
+        """Write bytes at once, ahead of what is gathered: pings, pongs and what ends the connection."""
+        self._counters.bytes_out += len(data)
+        self.written += len(data)
+        self._write(data)
+
+    def drain(self) -> None:
+        """Write all that is held, whether the reader is behind or not: a close frame comes next."""
+        if self._chunks:
+            self._write_out()
+
+    def stop(self) -> None:
+        """Drop what is held and whatever comes."""
+        self._dropping = self._behind = True
+        self._chunks.clear()
+        self._size = 0
+
+    def pause(self) -> None:
+        """The transport is over its high-water mark: the reader is behind."""
+        self.paused = self._behind = True
+
+    def resume(self) -> None:
+        """The transport takes more."""
+        self.paused = False
+        self._behind = self._dropping or bool(self.aside)
+        self.wake()
+
+    def wake(self) -> None:
+        """Flush when the turn is over, even if nothing is added to it."""
+        if not self._queued:
+            self._queued = True
+            self._flusher.add(self)

@@ -1,0 +1,60 @@
+"""What an operator may choose about the stream, and what the stream counts."""
+
+import msgspec
+
+__all__ = ["MAX_MESSAGE_SIZE", "StreamCounters", "StreamLimits", "StreamSettings"]
+
+# A subscribe of 50 topics has about 1.5 kB; 64 KiB is the contract's bound for a client's message.
+MAX_MESSAGE_SIZE = 64 * 1024
+
+# What --no-limits sets: more than any client can do, and still far from where a float loses whole numbers.
+_NO_LIMIT = 10**12
+
+
+class StreamLimits(msgspec.Struct, frozen=True):
+    """How much a client may do; the defaults are the contract's (section 8)."""
+
+    upgrades_per_minute: int = 20  # handshakes an address, in the long run
+    upgrade_burst: int = 100  # handshakes an address, at once
+    sockets_per_key: int = 100
+    topics_per_socket: int = 1_000
+    topics_per_frame: int = 50
+    operations_per_second: int = 50  # a socket; as many at once
+
+    @classmethod
+    def unlimited(cls) -> "StreamLimits":
+        """No limit but the size of a message: for benchmarks."""
+        return cls(**dict.fromkeys(cls.__struct_fields__, _NO_LIMIT))
+
+
+class StreamSettings(msgspec.Struct, frozen=True):
+    """Limits, and times in seconds."""
+
+    limits: StreamLimits = StreamLimits()
+    ping_interval: float = 20.0
+    silence_timeout: float = 60.0  # a peer that sends nothing for this long is dropped
+    stall_timeout: float = 30.0  # a reader that takes nothing for this long is closed
+    # How long a peer may take to answer a close frame; browsers and the usual libraries answer within a round trip.
+    close_timeout: float = 3.0
+    # Bytes kept for a reader that is behind in what is never dropped; 2,000 executions or so.
+    held_bytes: int = 1024 * 1024
+
+
+class StreamCounters(msgspec.Struct):
+    """What has happened since the start."""
+
+    connections: int = 0  # accepted
+    operations: int = 0
+    frames_out: int = 0
+    bytes_out: int = 0
+    conflated: int = 0  # times a topic was set aside for a reader that was behind
+    refusals: dict[str, int] = {}  # handshakes, by code
+    closes: dict[str, int] = {}  # sockets, by name of the close
+
+    def refused(self, code: str) -> None:
+        """Count one refused handshake."""
+        self.refusals[code] = self.refusals.get(code, 0) + 1
+
+    def closed(self, name: str) -> None:
+        """Count one closed socket."""
+        self.closes[name] = self.closes.get(name, 0) + 1

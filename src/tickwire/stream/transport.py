@@ -1,0 +1,392 @@
+"""The socket side: what uvicorn hands an upgrade to.
+
+Everything inbound (the opening handshake, fragments, control frames, the closing handshake, inflating) is left to
+``websockets``' sans-I/O ``ServerProtocol``; it sees a few small frames a minute. Data frames never pass through it:
+the hub builds them once and the outbox writes their bytes. Control frames may come between two whole frames, so the
+two ways of writing do not get in each other's way.
+"""
+
+import asyncio
+import contextlib
+import email.utils
+import http
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from websockets.datastructures import Headers
+from websockets.exceptions import NegotiationError
+from websockets.extensions.base import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.frames import CONT, CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN, SEND_EOF
+from websockets.server import ServerProtocol
+from websockets.typing import ExtensionParameter
+
+from tickwire.bus.feed import Feed
+from tickwire.keys.keyring import KeyRing
+from tickwire.stream.frames import DEFLATE_WINDOW_BITS
+from tickwire.stream.handshake import Handshake, Refusal
+from tickwire.stream.hub import Hub, Reader
+from tickwire.stream.session import FRAGMENT_COST, Session, Step
+from tickwire.stream.settings import MAX_MESSAGE_SIZE, StreamCounters, StreamSettings
+from tickwire.wire.closes import CLOSES, Close
+
+__all__ = ["Stream", "StreamProtocol", "make_stream_protocol"]
+
+# What the protocol logs at INFO (each opening and closing) is counted instead.
+_logger = logging.getLogger("tickwire.stream.protocol")
+_logger.setLevel(logging.WARNING)
+
+# Bytes in the transport from which a reader is behind. Small, as all of it is older than the state it could have
+# had; a reader on a good line never has so much waiting.
+_HIGH_WATER = 64 * 1024
+
+# The same for the kernel: unsent bytes above this make the socket unwritable. Without it the send buffer grows to
+# megabytes, all of them states that a slow reader is to get before the newest one.
+_UNSENT = 128 * 1024
+
+# The protocol answers pings while it reads. A read of uvloop holds up to 256 KiB, 40,000 empty pings: in slices, a
+# flood is noticed before it has been answered.
+_SLICE = 4096
+
+# How often a reader that is behind is looked at, as a part of the time after which it is closed.
+_STALL_CHECKS = 6
+
+# Names under which a socket's end is counted when it is not one of ``CLOSES``.
+_PROTOCOL_CLOSES: dict[int, str] = {
+    CloseCode.PROTOCOL_ERROR: "protocol_error",
+    CloseCode.INVALID_DATA: "invalid_data",
+    CloseCode.MESSAGE_TOO_BIG: "too_big",
+}
+
+
+class Stream:
+    """The stream of one process: what its sockets share.
+
+    Open sockets of a revoked key are closed. ``clock`` gives ns since the epoch; it is asked for signatures' expiry
+    and for the ``ts`` of pongs only.
+    """
+
+    def __init__(
+        self, feed: Feed, keys: KeyRing, clock: Callable[[], int], settings: StreamSettings | None = None
+    ) -> None:
+        self.settings = settings or StreamSettings()
+        self.clock = clock
+        self.counters = StreamCounters()
+        self.hub = Hub(feed, self.counters, lambda callback: asyncio.get_running_loop().call_soon(callback))
+        self.handshake = Handshake(keys, self.settings.limits, clock=clock, sockets=self.hub.sockets)
+        keys.on_revoked.append(self.hub.close_key)
+
+
+def make_stream_protocol(stream: Stream) -> type[asyncio.Protocol]:
+    """The class to give to uvicorn as ``ws=``."""
+
+    class BoundStreamProtocol(StreamProtocol):
+        def __init__(self, config: Any, server_state: Any, app_state: Any) -> None:  # noqa: ARG002
+            super().__init__(stream, server_state.connections)
+
+    return BoundStreamProtocol
+
+
+class _SharedDeflate(ServerPerMessageDeflateFactory):
+    """Deflate as the shared frames need it: no context, and a window that every frame fits into.
+
+    The client is asked to keep no context either, which saves its 40 kB of ours.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(server_no_context_takeover=True, client_no_context_takeover=True)
+
+    def process_request_params(
+        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
+    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
+        response, extension = super().process_request_params(params, accepted_extensions)
+        if extension.local_max_window_bits < DEFLATE_WINDOW_BITS:
+            raise NegotiationError(f"expected server_max_window_bits of at least {DEFLATE_WINDOW_BITS}")
+        return response, extension
+
+
+_EXTENSIONS = [_SharedDeflate()]
+
+
+class StreamProtocol(asyncio.Protocol):
+    """One socket, from the request for an upgrade to its end.
+
+    ``connections`` is the server's set of what it has to shut down.
+    """
+
+    def __init__(self, stream: Stream, connections: set[Any]) -> None:
+        self._stream = stream
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._protocol = ServerProtocol(extensions=_EXTENSIONS, max_size=MAX_MESSAGE_SIZE, logger=_logger)
+        self._transport: asyncio.Transport
+        self._session: Session | None = None  # until the handshake is through
+        self._reader: Reader
+        self._message = bytearray()  # of fragments
+        self._text = False
+        self._closed_as = ""  # why the socket ends, once it does
+        self._keep_alive: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+        self._end: asyncio.TimerHandle | None = None
+
+    # The transport's calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take over the transport of an HTTP connection."""
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's are one by their methods only
+        self._connections.add(self)
+        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        lowat = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        raw = transport.get_extra_info("socket")
+        if lowat is not None and raw is not None:
+            with contextlib.suppress(OSError):  # a Unix socket has no such option
+                raw.setsockopt(socket.IPPROTO_TCP, lowat, _UNSENT)
+
+    def data_received(self, data: bytes) -> None:
+        """Read the request for the upgrade, then frames."""
+        now = self._loop.time()
+        if self._session is not None:
+            self._session.heard(now)
+        for start in range(0, len(data), _SLICE):
+            self._protocol.receive_data(data[start : start + _SLICE])
+            self._process(now)
+
+    def eof_received(self) -> None:
+        """The peer has ended its side; the transport closes itself."""
+        self._protocol.receive_eof()
+        self._process(self._loop.time())
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """The socket is gone."""
+        self._finish("lost")
+        self._connections.discard(self)
+        if self._end is not None:
+            self._end.cancel()
+        if self._session is not None:
+            self._stream.counters.closed(self._closed_as)
+
+    def pause_writing(self) -> None:
+        """The reader is behind."""
+        if self._session is None:
+            return
+        self._reader.outbox.pause()
+        if not self._closed_as:
+            self._watch_stall(self._taken())
+
+    def resume_writing(self) -> None:
+        """The reader takes more."""
+        if self._session is None:
+            return
+        if self._stall is not None:
+            self._stall.cancel()
+        self._reader.outbox.resume()
+
+    def shutdown(self) -> None:
+        """End the socket because the server stops; called by uvicorn."""
+        self.close("stopping")
+
+    # Events.
+
+    def _process(self, now: float) -> None:
+        for event in self._protocol.events_received():
+            if isinstance(event, Request):
+                self._open(event, now)
+            elif self._session is not None and not self._closed_as:
+                self._receive(self._session, event, now)
+        if self._session is not None and self._protocol.state is not OPEN:
+            self._end_by_peer()
+        self._send()
+
+    def _send(self) -> None:
+        writes = self._protocol.data_to_send()
+        if self._session is None and writes == [SEND_EOF]:
+            # A request that uvicorn's parser takes and the stricter one here does not, such as one with a body.
+            self._stream.counters.refused("InvalidHandshake")
+            writes.insert(0, _response(_UNREADABLE).serialize())
+        for data in writes:
+            if self._transport.is_closing():
+                return
+            if data:
+                self._write(data)
+            elif self._transport.can_write_eof():
+                # Not close(): with unread bytes of the peer that would reset the connection, and what we have
+                # written last, the reason, would be lost on the way.
+                self._transport.write_eof()
+                self._end_after_timeout()
+            else:
+                self._transport.close()  # flushes what is written
+                self._end_after_timeout()
+
+    def _write(self, data: bytes) -> None:
+        if self._session is None:
+            self._transport.write(data)
+        else:
+            self._reader.outbox.control(data)
+
+    def _open(self, request: Request, now: float) -> None:
+        stream = self._stream
+        peer = self._transport.get_extra_info("peername")
+        address = peer[0] if isinstance(peer, tuple) else ""
+        key = stream.handshake.check(request.path, request.headers, address)
+        if isinstance(key, Refusal):
+            stream.counters.refused(key.code)
+            self._protocol.send_response(_response(key))
+            return
+        response = self._protocol.accept(request)
+        self._protocol.send_response(response)
+        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            stream.counters.refused("InvalidHandshake")
+            return
+        stream.counters.connections += 1
+        self._reader = Reader(
+            stream.hub,
+            key.key,
+            self._transport.write,
+            self.close,
+            deflate=bool(self._protocol.extensions),
+            held_bytes=stream.settings.held_bytes,
+        )
+        self._session = Session(
+            key.account,
+            stream.settings,
+            stream.counters,
+            refusal=stream.hub.feed.refusal,
+            clock=stream.clock,
+            now=now,
+        )
+        stream.hub.attach(self._reader)
+        self._arm_keep_alive(self._session)
+
+    def _receive(self, session: Session, event: Any, now: float) -> None:
+        frame: Frame = event
+        if frame.opcode in (Opcode.PING, Opcode.PONG):
+            self._perform(session.receive_control(now))
+        elif frame.opcode is not Opcode.CLOSE:
+            self._receive_data(session, frame, now)
+
+    def _receive_data(self, session: Session, frame: Frame, now: float) -> None:
+        if frame.opcode is not CONT:
+            self._text = frame.opcode is Opcode.TEXT
+        if not frame.fin:
+            self._message += frame.data
+            self._perform(session.receive_control(now, FRAGMENT_COST))
+            return
+        data = bytes(frame.data)
+        if self._message:
+            data = bytes(self._message) + data
+            self._message.clear()
+        if not self._text:
+            self._perform(session.receive_binary(now))
+            return
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+            self._finish("invalid_data")
+            return
+        self._perform(session.receive_text(text, now))
+
+    def _perform(self, step: Step) -> None:
+        if step.close is not None:
+            self._close(step.close)
+        else:
+            self._stream.hub.perform(self._reader, step)
+
+    # Time.
+
+    def _arm_keep_alive(self, session: Session) -> None:
+        self._keep_alive = self._loop.call_at(session.due, self._tick, session)
+
+    def _tick(self, session: Session) -> None:
+        match session.tick(self._loop.time()):
+            case "silent":
+                self.close("silent")
+                return
+            case "ping":
+                self._protocol.send_ping(b"")
+                self._send()
+        self._arm_keep_alive(session)
+
+    def _taken(self) -> int:
+        """Bytes that the kernel has taken, ever."""
+        return self._reader.outbox.written - self._transport.get_write_buffer_size()
+
+    def _watch_stall(self, taken: int) -> None:
+        """Close the reader unless the kernel has taken anything when the time is up."""
+        timeout = self._stream.settings.stall_timeout
+        deadline = self._loop.time() + timeout
+
+        def look(taken: int, deadline: float) -> None:
+            now, newest = self._loop.time(), self._taken()
+            if newest > taken:
+                taken, deadline = newest, now + timeout
+            elif now >= deadline:
+                self.close("too_slow")
+                return
+            self._stall = self._loop.call_later(timeout / _STALL_CHECKS, look, taken, deadline)
+
+        self._stall = self._loop.call_later(timeout / _STALL_CHECKS, look, taken, deadline)
+
+    # Ends.
+
+    def close(self, name: str) -> None:
+        """Send the close frame of ``CLOSES[name]`` and end the socket, at the latest after the close timeout."""
+        self._close(CLOSES[name])
+
+    def _close(self, close: Close) -> None:
+        if self._closed_as:
+            return
+        if self._session is None:
+            self._transport.close()
+            return
+        if close.name != "too_slow":
+            self._reader.outbox.drain()
+        self._finish(close.name)
+        self._protocol.send_close(close.code, close.reason)
+        self._send()
+        self._end_after_timeout()
+
+    def _end_by_peer(self) -> None:
+        """The peer has closed, or has broken the protocol and been told so."""
+        protocol = self._protocol
+        if protocol.close_rcvd is not None:
+            self._finish("by_client")
+        elif protocol.close_sent is not None:
+            self._finish(_PROTOCOL_CLOSES.get(protocol.close_sent.code, "internal_error"))
+
+    def _finish(self, name: str) -> None:
+        """Nothing more goes out from here; ``name`` is what the end is counted as."""
+        if self._closed_as:
+            return
+        self._closed_as = name
+        if self._session is None:
+            return
+        self._stream.hub.detach(self._reader)
+        self._reader.outbox.stop()
+        for timer in (self._keep_alive, self._stall):
+            if timer is not None:
+                timer.cancel()
+
+    def _end_after_timeout(self) -> None:
+        if self._end is None:
+            self._end = self._loop.call_later(self._stream.settings.close_timeout, self._transport.abort)
+
+
+_UNREADABLE = Refusal("InvalidHandshake", 400, (("content-type", "text/plain"),), b"Bad Request")
+
+
+def _response(refusal: Refusal) -> Response:
+    status = http.HTTPStatus(refusal.status)
+    headers = Headers(
+        [
+            ("Date", email.utils.formatdate(usegmt=True)),
+            ("Connection", "close"),
+            ("Content-Length", str(len(refusal.body))),
+            *refusal.headers,
+        ]
+    )
+    return Response(status.value, status.phrase, headers, refusal.body)

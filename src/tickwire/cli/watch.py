@@ -113,6 +113,8 @@ async def _follow(url: str, key: str, secret: str, topics: list[str], as_json: b
     except InvalidStatus as error:
         code = error.response.headers.get("x-prex-error-type", "")
         raise _Failed(f"{url} refused the handshake: {error.response.status_code} {code}; {_advice(code)}") from None
+    except BrokenPipeError:
+        raise  # of our own output, not of the connection
     except (OSError, InvalidURI, InvalidHandshake, TimeoutError) as error:
         raise _Failed(f"can't reach {url}: {error}") from None
     except ConnectionClosed as error:

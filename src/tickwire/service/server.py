@@ -23,17 +23,17 @@ from tickwire.exchange.engine import Engine
 from tickwire.exchange.instruments import Instrument, InstrumentError, load_instruments
 from tickwire.exchange.projection import Projector
 from tickwire.exchange.snapshot import SnapshotError
-from tickwire.journal.store import Store, StoreError
+from tickwire.journal.database import StoreError
+from tickwire.journal.store import Store
 from tickwire.keys.keyring import ApiKey, InvalidKey, KeyRing, KeyRingError
-from tickwire.keys.limits import RequestLimits, StreamLimits
 from tickwire.rest.application import Application
+from tickwire.rest.limits import RequestLimits
 from tickwire.service.discovery import ServerInfo, announce, withdraw
 from tickwire.service.drivers import ClockDriver, MarketDriver, fill_history
 from tickwire.service.sequencer import Sequencer
 from tickwire.service.settings import Settings
-from tickwire.stream.handshake import Handshake
-from tickwire.stream.hub import Hub
-from tickwire.stream.transport import make_stream_protocol
+from tickwire.stream.settings import StreamLimits, StreamSettings
+from tickwire.stream.transport import Stream, make_stream_protocol
 
 __all__ = ["ServeError", "load_settings_instruments", "serve"]
 
@@ -72,20 +72,11 @@ def load_settings_instruments(settings: Settings) -> dict[str, Instrument]:
 def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     """Run the exchange until it is told to stop. Raises ``ServeError``."""
     instruments = load_settings_instruments(settings)
-    listener = _bind(settings)
-    with listener:
+    with _bind(settings) as listener:
         try:
-            store = Store.open(settings.data, settings.durability)
-        except StoreError as error:
-            raise ServeError(str(error)) from None
-        try:
-            keys = KeyRing.open(settings.data)
-            engine = _recover(store, instruments, settings, say)
-            failure = uvloop.run(_run(settings, instruments, listener, store, keys, engine, say))
+            failure = uvloop.run(_run(settings, instruments, listener, say))
         except (StoreError, KeyRingError, SnapshotError, InvalidKey) as error:
             raise ServeError(str(error)) from None
-        finally:
-            store.close()
     if failure is not None:
         raise ServeError(f"the journal can't be written, so the exchange stopped: {failure}")
 
@@ -142,6 +133,22 @@ class _Server(uvicorn.Server):
 
 
 async def _run(
+    settings: Settings, instruments: dict[str, Instrument], listener: socket.socket, say: Callable[[str], None]
+) -> Exception | None:
+    """Open the data directory and serve until a signal or a failure of the journal; gives the failure."""
+    store = Store.open(settings.data, settings.durability, loop=asyncio.get_running_loop())
+    try:
+        keys = KeyRing.open(settings.data)
+        try:
+            engine = _recover(store, instruments, settings, say)
+            return await _serve(settings, instruments, listener, store, keys, engine, say)
+        finally:
+            keys.close()
+    finally:
+        store.close()
+
+
+async def _serve(
     settings: Settings,
     instruments: dict[str, Instrument],
     listener: socket.socket,
@@ -150,7 +157,6 @@ async def _run(
     engine: Engine,
     say: Callable[[str], None],
 ) -> Exception | None:
-    """Serve until a signal or a failure of the journal; gives the failure."""
     loop = asyncio.get_running_loop()
     failures: list[Exception] = []
     servers: list[_Server] = []
@@ -165,7 +171,6 @@ async def _run(
         failures.append(error)
         stop()
 
-    store.attach(loop)
     sequencer = Sequencer(
         engine,
         Projector(engine, settings.projection_settings()),
@@ -187,8 +192,7 @@ async def _run(
         market = MarketDriver(instruments, settings.seed, sequencer, loop)
     clock = ClockDriver(sequencer, loop)
 
-    hub = Hub(sequencer.feed)
-    stream_limits = _stream_limits(settings)
+    stream = Stream(sequencer.feed, keys, sequencer.now, StreamSettings(limits=_stream_limits(settings)))
     started_at = time.monotonic()
 
     def health() -> dict[str, object]:
@@ -198,8 +202,8 @@ async def _run(
             "uptimeSeconds": round(time.monotonic() - started_at, 3),
             "sequence": engine.sequence,
             "time": str(engine.time),
-            "sessions": hub.session_count,
-            "subscriptions": hub.subscription_count,
+            "sessions": stream.hub.session_count,
+            "subscriptions": stream.hub.subscription_count,
             "market": market is not None,
         }
 
@@ -211,11 +215,10 @@ async def _run(
         limits=RequestLimits(settings.requests_per_second) if settings.limits else None,
         open_orders=settings.open_orders,
     )
-    protocol = make_stream_protocol(hub, Handshake(keys, stream_limits, sequencer.now), stream_limits, sequencer.now)
     config = uvicorn.Config(
         application,
         http="httptools",
-        ws=protocol,
+        ws=make_stream_protocol(stream),
         lifespan="off",
         log_level="warning",
         access_log=False,

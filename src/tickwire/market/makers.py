@@ -35,8 +35,11 @@ JITTERS = 61
 
 
 def half_spread(ratio: float) -> float:
-    """Half the quoted spread in ticks: it widens with volatility."""
-    return min(5.0, 0.45 + 0.3 * ratio)
+    """Half the quoted spread in ticks: it widens with volatility.
+
+    More than half a tick, so that a bid stays below fair value and an ask above it after rounding to whole ticks.
+    """
+    return min(5.0, 0.52 + 0.25 * ratio)
 
 
 class TightMaker(Participant):
@@ -61,13 +64,13 @@ class TightMaker(Participant):
         return bid, ask
 
     def withdraw(self) -> None:
-        """Forget what was filled, and cancel what is better than fair."""
+        """Forget what was filled, and cancel what fair value has reached."""
         center, open_orders = self.view.center, self.account.orders
         for side, orders in self._orders.items():
             for price, order_id in list(orders.items()):
                 if order_id not in open_orders:
                     del orders[price]
-                elif (center - price) * side < 0.5:
+                elif (center - price) * side <= 0:
                     del orders[price]
                     self.cancel(order_id)
 
@@ -81,7 +84,7 @@ class TightMaker(Participant):
         orders = self._orders[side]
         filled = [False] * len(SLOT_SHARES)
         for price in sorted(orders, reverse=side > 0):
-            # One tick better than wanted is as good as the wanted price.
+            # One tick better than wanted is as good as the wanted price, while it is not beyond fair value.
             slot = bisect_right(SLOTS, max(0, (best - price) * side)) - 1
             if (best - price) * side < -1 or slot >= len(filled) or filled[slot]:
                 self.cancel(orders.pop(price))
@@ -120,7 +123,7 @@ class DeepMaker(Participant):
         return point * self._spacing + self._jitters[point % JITTERS]
 
     def withdraw(self) -> None:
-        """Forget what was filled, and cancel what is better than fair."""
+        """Forget what was filled, and cancel what fair value has reached."""
         open_orders = self.account.orders
         if not 2 / 3 < self.view.fair / self._reference < 3 / 2:
             # The grid no longer suits the price.

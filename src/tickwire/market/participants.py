@@ -90,10 +90,12 @@ class MomentumTrader(Participant):
         self._average += (price - self._average) * -math.expm1(-seconds / self.SECONDS)
         signal = (price - self._average) / self._deviation
         held = self.position()
+        if abs(held) < view.steps(0.0):
+            held = 0  # less than an order may have
         touch = view.profile.touch_notional
         side = 1 if signal > 0 else -1
         if held * side < 0 or (held and abs(signal) < self.LEAVE):
-            # At most what is left, in parts that the best levels can take; a residue below the minimum stays.
+            # In parts that the best levels can take.
             self.take(-1 if held > 0 else 1, min(abs(held), view.steps(touch / 2)), reduce=True)
         elif abs(signal) > self.ENTER and self.exposure() * side < self.BOUND * touch:
             self.take(side, view.steps(order_size(self.random, mean_trade(view.profile))))
@@ -170,7 +172,7 @@ class Arbitrageur(Participant):
             room = self.BOUND * view.profile.depth_notional - self.exposure() * side
             bite = min(room, self.BITE * view.profile.touch_notional)
             if bite > 0:
-                self.take(side, min(mispriced, view.steps(bite)), worst)
+                self.take(side, max(view.steps(0.0), min(mispriced, view.steps(bite))), worst)
         load = self.exposure() / view.profile.depth_notional
         if self.random.random() < self.UNWIND * min(1.0, abs(load) * 10):
             self.take(-1 if load > 0 else 1, view.steps(order_size(self.random, mean_trade(view.profile))))

@@ -19,15 +19,15 @@ __all__ = ["MAX_FACTOR", "Asset", "MeanReverting", "PriceProcess"]
 
 YEAR_SECONDS = 365 * 86_400.0
 
-# The annual volatility of the common factor. With the default profiles two assets then correlate by 0.4 to 0.7.
-COMMON_VOLATILITY = 0.40
+# The annual volatility of the common factor. With the default profiles two assets then correlate by 0.4 to 0.8.
+COMMON_VOLATILITY = 0.42
 # However large a profile's beta, this much of an asset's variance at most is the common factor's.
 MAX_COMMON_SHARE = 0.85
 
 # Time scales of log-volatility: relaxation time in seconds, standard deviation. The shortest makes moves come in
 # bursts rather than evenly, the others make quiet and busy minutes, hours and days.
-COMMON_SCALES = ((4.0, 0.60), (240.0, 0.30), (10_800.0, 0.35), (259_200.0, 0.30))
-OWN_SCALES = ((4.0, 0.60), (10_800.0, 0.40))
+COMMON_SCALES = ((4.0, 0.60), (240.0, 0.30), (10_800.0, 0.40), (259_200.0, 0.40))
+OWN_SCALES = ((4.0, 0.60), (10_800.0, 0.40), (259_200.0, 0.30))
 # A scale that explains less of a step's mean variance than this has averaged out of it.
 NEGLIGIBLE = 0.01
 

@@ -115,9 +115,8 @@ def deposit(state: State, command: Deposit) -> None:
     """Add to a wallet from outside, or take out what is free. Raises ``ApiError`` InsufficientBalance."""
     account = state.account(command.account)
     if command.amount < 0:
-        collateral = command.asset == state.collateral
-        free = state.free(account) if collateral else account.spot_free(command.asset)
-        if -command.amount > min(free, account.wallets.get(command.asset, 0)):
+        free = state.withdrawable(account, command.asset)
+        if -command.amount > free:
             raise ApiError(
                 "InsufficientBalance",
                 f"amount: expected at most {money_text(max(0, free))}, got {money_text(-command.amount)}",

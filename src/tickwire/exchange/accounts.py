@@ -126,14 +126,6 @@ class Account:
         self.positions: dict[str, Position] = {}
         self.orders: dict[int, Order] = {}  # open orders by id
 
-    def position(self, market: Market, default_leverage: int) -> Position:
-        """The account's side of a perpetual, made at first use."""
-        position = self.positions.get(market.symbol)
-        if position is None:
-            leverage = min(default_leverage, market.instrument.max_leverage)
-            position = self.positions[market.symbol] = Position(market, leverage)
-        return position
-
     def refresh_reserve(self, position: Position) -> None:
         """Bring what a symbol's open orders hold up to date, after the orders or the position changed."""
         reserve = position.reserve_with() if position.buy_quantity or position.sell_quantity else 0

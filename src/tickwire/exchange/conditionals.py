@@ -7,7 +7,7 @@ so a book change costs one comparison a heap while nothing fires.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from tickwire.exchange.markets import Market
 
 __all__ = ["Bracket", "Trigger", "TriggerQueue"]
+
+# A queue is swept when it has doubled since the last time, so a cancelled trigger costs about one move of an entry.
+SWEEP_AT = 256
 
 
 class Bracket:
@@ -62,11 +65,12 @@ class Trigger:
 class TriggerQueue:
     """The triggers of one market, nearest first; of equal prices the oldest first."""
 
-    __slots__ = ("_falling", "_rising")
+    __slots__ = ("_falling", "_limit", "_rising")
 
     def __init__(self) -> None:
         self._rising: list[tuple[int, int, Trigger]] = []
         self._falling: list[tuple[int, int, Trigger]] = []
+        self._limit = SWEEP_AT
 
     def __iter__(self) -> Iterator[Trigger]:
         """The triggers that wait, in no particular order."""
@@ -77,10 +81,19 @@ class TriggerQueue:
 
     def add(self, trigger: Trigger) -> None:
         """Let a trigger wait."""
+        if len(self._rising) + len(self._falling) >= self._limit:
+            self._sweep()
         if trigger.rising:
             heappush(self._rising, (trigger.price, trigger.id, trigger))
         else:
             heappush(self._falling, (-trigger.price, trigger.id, trigger))
+
+    def _sweep(self) -> None:
+        """Drop what no longer waits: far from the price it would never come to the top and be dropped there."""
+        for heap in (self._rising, self._falling):
+            heap[:] = [entry for entry in heap if entry[2].active]
+            heapify(heap)
+        self._limit = max(SWEEP_AT, 2 * (len(self._rising) + len(self._falling)))
 
     def pop_due(self, double_mid: int) -> Trigger | None:
         """Take out one trigger that the mid price has reached, or ``None``."""

@@ -94,25 +94,24 @@ class Engine(State):
         return events
 
     def _after_changes(self, events: Events) -> None:
-        """Triggers, marks and liquidations that follow from what the command changed; they may change more."""
-        pending = dict(events.markets)
-        while pending:
-            market, change = pending.popitem()
-            before = dict(events.markets)
+        """Triggers, marks and liquidations that follow from what the command changed.
+
+        They change more in turn, in this market or (in cross margin) in another, so this goes on until nothing is new.
+        """
+        fresh = events.fresh
+        while fresh:
+            market, change = fresh.popitem()
             if change & Change.BOOK:
                 fire_triggers(self, market)
-            if market.instrument.perpetual:
-                change |= events.markets[market]
-                repriced = change & (Change.TRADE | Change.PRICE)
-                if repriced and market.prices.update_mark(self.time, market.last_price):
-                    events.mark(market, Change.PRICE)
-                if repriced and market.holders:
-                    check_liquidations(self, market)
-            # A liquidation in cross margin may have traded in other markets: look at those in turn.
-            for other, after in events.markets.items():
-                new = after & ~before.get(other, 0)
-                if other is not market and new & (Change.TRADE | Change.BOOK):
-                    pending[other] = new
+            if change & (Change.TRADE | Change.PRICE) and market.instrument.perpetual:
+                if market.prices.update_mark(self.time, market.last_price):
+                    events.mark(market, Change.PRICE)  # comes round once more, with the new mark
+                elif change & Change.PRICE:
+                    check_liquidations(self, market, market.holders)
+                else:
+                    # At an unchanged price only those that traded can have come nearer to liquidation.
+                    traded = {a.name: a for a in events.accounts if a.name in market.holders}
+                    check_liquidations(self, market, traded)
         for market, change in events.markets.items():
             if change & Change.BOOK and (market.book.bids.changed or market.book.asks.changed):
                 market.book.sequence += 1

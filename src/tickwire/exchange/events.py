@@ -48,7 +48,7 @@ class ExecutionEvent(msgspec.Struct, frozen=True):
 class Events:
     """The outcome of one command. A refused one has ``error`` set and changed nothing but the time."""
 
-    __slots__ = ("accounts", "closed", "error", "executions", "markets", "order", "sequence", "time")
+    __slots__ = ("accounts", "closed", "error", "executions", "fresh", "markets", "order", "sequence", "time")
 
     def __init__(self, time: int, sequence: int) -> None:
         self.time = time
@@ -59,8 +59,10 @@ class Events:
         # Accounts whose own doing or fills changed them, and markets by what changed, in order of first change.
         self.accounts: dict[Account, None] = {}
         self.markets: dict[Market, int] = {}
+        self.fresh: dict[Market, int] = {}  # of these, what the engine has not yet drawn the consequences of
         self.closed: list[tuple[Market, str, Candle]] = []
 
     def mark(self, market: Market, change: int) -> None:
         """Note a change of a market."""
         self.markets[market] = self.markets.get(market, 0) | change
+        self.fresh[market] = self.fresh.get(market, 0) | change

@@ -10,6 +10,7 @@ from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.book import Order
 from tickwire.exchange.commands import OrderType, TimeInForce
 from tickwire.exchange.events import Change
+from tickwire.exchange.instruments import RATE_UNIT
 from tickwire.exchange.markets import Market
 from tickwire.exchange.matching import cancel
 from tickwire.exchange.orders import submit_market
@@ -19,26 +20,37 @@ from tickwire.exchange.state import State
 __all__ = ["check_liquidations", "unwind"]
 
 
-def check_liquidations(state: State, market: Market) -> None:
-    """Liquidate every holder of this market whose margin is used up: worst margin ratio first, then by name."""
-    due: list[tuple[int, str, Account, bool]] = []
-    for name, account in market.holders.items():
+def check_liquidations(state: State, market: Market, holders: dict[str, Account]) -> None:
+    """Liquidate every one of ``holders`` of this market whose margin is used up: worst margin ratio first, then by
+    name.
+    """
+    due: list[tuple[int, str]] = []
+    for name, account in holders.items():
         if account is state.insurance:
             continue
-        position = account.positions[market.symbol]
-        if position.isolated:
-            maintenance = position.maintenance_margin(state.margin_on_entry)
-            equity = position.isolated_margin + position.unrealized_pnl
-        else:
-            maintenance = cross_maintenance(account)
-            equity = account.cross_wallet(state.collateral) + account.cross_unrealized_pnl()
+        equity, maintenance = _carried(state, account, account.positions[market.symbol])
         if equity <= maintenance:
-            due.append((equity * 10**8 // maintenance if maintenance else 0, name, account, position.isolated))
-    for _, _, account, isolated in sorted(due, key=lambda entry: entry[:2]):
-        if isolated:
+            due.append((equity * RATE_UNIT // maintenance if maintenance else 0, name))
+    for _, name in sorted(due):
+        account = state.accounts[name]
+        position = account.positions[market.symbol]
+        # Unwinding the one before may have met this account's orders, and so have changed or closed its position.
+        if not position.quantity:
+            continue
+        equity, maintenance = _carried(state, account, position)
+        if equity > maintenance:
+            continue
+        if position.isolated:
             _liquidate_isolated(state, account, market)
         else:
             _liquidate_cross(state, account)
+
+
+def _carried(state: State, account: Account, position: Position) -> tuple[int, int]:
+    """(equity, maintenance margin) of an isolated position, or of all cross ones."""
+    if position.isolated:
+        return position.isolated_margin + position.unrealized_pnl, position.maintenance_margin(state.margin_on_entry)
+    return account.cross_wallet(state.collateral) + account.cross_unrealized_pnl(), cross_maintenance(account)
 
 
 def cross_maintenance(account: Account) -> int:
@@ -58,6 +70,8 @@ def _liquidate_isolated(state: State, account: Account, market: Market) -> None:
 def _liquidate_cross(state: State, account: Account) -> None:
     for order in list(account.orders.values()):
         cancel(state, order, "LIQUIDATION")
+    if account.cross_wallet(state.collateral) + account.cross_unrealized_pnl() > cross_maintenance(account):
+        return  # what the cancelled spot orders had set aside carries the positions
     positions = [p for p in account.positions.values() if p.quantity and not p.isolated]
     # The cross wallet is what there is to lose; each position brings the part its maintenance margin has in the whole.
     left = account.cross_wallet(state.collateral)

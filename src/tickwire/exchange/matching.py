@@ -28,13 +28,13 @@ def slippage_limit(market: Market, side: int, best: int, closing: bool) -> int:
 def walk(
     market: Market, account: Account, side: int, quantity: int | None, amount: int | None, limit: int | None
 ) -> tuple[int, int, int]:
-    """What a taker would get now: (steps, cost in money, amount left), without changing anything.
+    """What a taker would get now: (steps, cost in money, amount that the book lacks), without changing anything.
 
     Own orders are passed over, reduce-only makers count as far as their position goes.
     """
     multiplier = market.multiplier
     taken = cost = 0
-    closable: dict[str, int] = {}
+    moved: dict[Account, int] = {}  # what each maker would have traded so far
     left = amount or 0
     for level in market.book.side(-side):
         price = level.price
@@ -45,12 +45,7 @@ def walk(
                 continue
             available = maker.remaining
             if maker.reduce_only:
-                name = maker.account.name
-                held = closable.get(name)
-                if held is None:
-                    held = max(0, -maker.side * maker.account.positions[market.symbol].quantity)
-                available = min(available, held)
-                closable[name] = held - available
+                available = min(available, max(0, _closable(maker) - moved.get(maker.account, 0)))
             if quantity is not None:
                 available = min(available, quantity - taken)
             else:
@@ -58,10 +53,11 @@ def walk(
                 if affordable < available:
                     available = affordable
                 left -= available * price * multiplier
+            moved[maker.account] = moved.get(maker.account, 0) + available
             taken += available
             cost += available * price * multiplier
             if taken == quantity or (quantity is None and left < price * multiplier):
-                return taken, cost, left
+                return taken, cost, 0
     return taken, cost, left
 
 

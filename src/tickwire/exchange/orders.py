@@ -77,9 +77,11 @@ def place_order(state: State, command: PlaceOrder) -> Order:
     if command.type == OrderType.STOP_MARKET:
         _wait(state, order)
         return order
-    if command.time_in_force == TimeInForce.FOK and walk(market, account, side, quantity, None, limit)[0] < quantity:
-        finish(state, order, "FILL_OR_KILL")
-        return order
+    if command.time_in_force == TimeInForce.FOK:
+        fillable = walk(market, account, side, quantity, None, limit)[0]
+        if fillable < quantity or (command.reduce_only and quantity > abs(held)):
+            finish(state, order, "FILL_OR_KILL")
+            return order
     match(state, order, limit)
     if order.remaining:
         _end_remainder(state, order)
@@ -185,7 +187,7 @@ def _check_bounds(market: Market, position: Position | None, side: int, quantity
             f" got {money_text(value)}",
         )
     maximum = instrument.max_open_interest
-    if maximum is not None and market.open_interest + quantity > maximum:
+    if maximum is not None and market.open_interest + min(quantity, after - abs(held)) > maximum:
         raise ApiError("MaxOpenInterest", f"open interest would pass {instrument.quantity_text(maximum)}")
 
 
@@ -193,7 +195,7 @@ def _check_margin(
     state: State, account: Account, market: Market, position: Position | None, side: int, quantity: int, notional: int
 ) -> None:
     if position is None:
-        position = Position(market, min(state.settings.default_leverage, market.instrument.max_leverage))
+        position = Position(market, state.default_leverage(market))
     reserve = margin.order_reserve(notional, side, position.leverage, state.settings.taker_fee_rate)
     needed = position.reserve_with(quantity, reserve, side) - position.order_reserve
     if needed <= 0:
@@ -216,7 +218,7 @@ def _check_spot_balance(
         needed = notional + margin.fee(notional, state.settings.taker_fee_rate)
     else:
         asset, needed = instrument.base, quantity * instrument.step_money
-    free = state.free(account) if asset == state.collateral else account.spot_free(asset)
+    free = state.withdrawable(account, asset)
     if needed > free:
         raise ApiError(
             "InsufficientBalance",
@@ -270,7 +272,7 @@ def _fire_bracket(state: State, bracket: Bracket, take_profit: bool) -> None:
             position.brackets.remove(bracket)
         held = max(0, -bracket.side * position.quantity)
         quantity = held if bracket.position_wide else min(quantity, held)
-    else:
+    elif bracket.side < 0:
         quantity = min(quantity, max(0, account.spot_free(market.instrument.base)) // market.instrument.step_money)
     if source is not None and source.id in account.orders:
         # What it would still open is no longer wanted once its exit has fired.
@@ -349,6 +351,8 @@ def amend_order(state: State, command: AmendOrder) -> Order:
         raise ApiError("OrderNotFound")
     if order.reduce_only:
         raise ApiError("InvalidParameter", "orderId: a reduce-only order opens nothing to take profit from")
+    if command.take_profit_price is None and command.stop_loss_price is None:
+        return order
     take_profit = command.take_profit_price if command.take_profit_price is not None else order.take_profit_price
     stop_loss = command.stop_loss_price if command.stop_loss_price is not None else order.stop_loss_price
     _check_exits(market, order, filled, command)
@@ -383,6 +387,10 @@ def _check_exits(market: Market, order: Order, filled: bool, command: AmendOrder
 
 
 def _guard_position(state: State, account: Account, market: Market, position: Position, order: Order) -> None:
+    if order.bracket in position.brackets:
+        # The order's own exits become the position's: left to wait they would fire at the prices of before.
+        order.bracket.cancel()
+        position.brackets.remove(order.bracket)
     wide = next((bracket for bracket in position.brackets if bracket.position_wide), None)
     if wide is None:
         wide = Bracket(account, market, -order.side, None)

@@ -81,11 +81,28 @@ class State:
 
     def position(self, account: Account, market: Market) -> Position:
         """The account's side of a perpetual, made at first use."""
-        return account.position(market, self.settings.default_leverage)
+        position = account.positions.get(market.symbol)
+        if position is None:
+            position = account.positions[market.symbol] = Position(market, self.default_leverage(market))
+        return position
+
+    def default_leverage(self, market: Market) -> int:
+        """The leverage of an account that has set none."""
+        return min(self.settings.default_leverage, market.instrument.max_leverage)
 
     def free(self, account: Account) -> int:
         """What a new order of the account may take of the collateral; negative when it is short."""
         return account.free(self.collateral, self.full_unrealized)
+
+    def withdrawable(self, account: Account, asset: str) -> int:
+        """What may leave a wallet, out of the exchange or into the other asset of a spot trade.
+
+        Floating profit is no money yet: it carries new perpetual orders (``free``), but can't be taken away. May be
+        negative.
+        """
+        if asset != self.collateral:
+            return account.spot_free(asset)
+        return min(account.free(asset, False), account.wallets.get(asset, 0))
 
     def deposit(self, account: Account, asset: str, amount: int) -> None:
         """Move money in from outside, or out."""

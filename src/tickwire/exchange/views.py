@@ -246,11 +246,8 @@ def _instruments(state: State) -> list[Instrument]:
 def balance(state: State, owner: Account, asset: str) -> rows.Balance:
     """Contract 5.3, one asset. Withdrawable is what is free without counting floating profit."""
     wallet = owner.wallets.get(asset, 0)
-    if asset == state.collateral:
-        free = state.free(owner)
-        withdrawable = min(free, owner.free(state.collateral, False), wallet)
-    else:
-        free = withdrawable = owner.spot_free(asset)
+    free = state.free(owner) if asset == state.collateral else owner.spot_free(asset)
+    withdrawable = state.withdrawable(owner, asset)
     return rows.Balance(asset, money_text(wallet), money_text(max(0, free)), money_text(max(0, withdrawable)))
 
 
@@ -268,8 +265,10 @@ def positions(state: State, name: str, symbol: str | None = None) -> list[rows.P
 
 def position(state: State, name: str, symbol: str) -> rows.Position:
     """Contract 5.4, one symbol, also when it is closed. Raises ``ApiError``."""
-    owner = state.account(name)
-    return position_row(state, owner, state.position(owner, state.perpetual(symbol)))
+    owner, market = state.account(name), state.perpetual(symbol)
+    # A look must leave no trace in the state, or a replay of the commands would not give the same.
+    held = owner.positions.get(symbol) or Position(market, state.default_leverage(market))
+    return position_row(state, owner, held)
 
 
 def position_row(state: State, owner: Account, held: Position) -> rows.Position:

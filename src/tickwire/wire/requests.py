@@ -4,10 +4,11 @@ A decimal stays a text here; only the exchange knows the symbol's tick and step.
 type is refused with the field's name.
 """
 
+import functools
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from tickwire.wire.errors import ApiError, explain
 from tickwire.wire.intervals import INTERVALS
@@ -189,6 +190,33 @@ class MarginRequest(Request):
     type: Annotated[Literal[1, 2], Meta(description="1 adds, 2 takes out.")]
 
 
+@functools.cache
+def _choices(type: type) -> dict[str, str]:
+    """The fields of a request that take a few given values only, with those values."""
+    found: dict[str, str] = {}
+    info = inspect.type_info(type)
+    for field in info.fields if isinstance(info, inspect.StructType) else ():
+        parts: list[inspect.Type] = [field.type]
+        while parts:
+            part = parts.pop()
+            if isinstance(part, inspect.Metadata):
+                parts.append(part.type)
+            elif isinstance(part, inspect.UnionType):
+                parts.extend(part.types)
+            elif isinstance(part, inspect.LiteralType):
+                found[field.encode_name] = ", ".join(str(value) for value in part.values)
+    return found
+
+
+def _refusal(error: msgspec.ValidationError, type: type, whole: str) -> ApiError:
+    """A decoder's complaint that names the field; the values that an enumeration takes are added to it."""
+    message = explain(error, whole)
+    field, _, got = message.partition(": invalid enum value ")
+    if got and field in _choices(type):
+        message = f"{field}: expected one of {_choices(type)[field]}, got {got[:80]}"
+    return ApiError("InvalidParameter", message)
+
+
 def decode_body(body: bytes, type: type[T]) -> T:
     """Read a JSON body. Raises ``ApiError`` InvalidParameter that names the field."""
     if len(body) > MAX_BODY_BYTES:
@@ -200,7 +228,7 @@ def decode_body(body: bytes, type: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=type)
     except msgspec.ValidationError as error:
-        raise ApiError("InvalidParameter", explain(error, "body")) from None
+        raise _refusal(error, type, "body") from None
     except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError) as error:
         raise ApiError("InvalidParameter", f"body: expected a JSON object: {error}"[:200]) from None
 
@@ -210,4 +238,4 @@ def decode_query(parameters: dict[str, str], type: type[T]) -> T:
     try:
         return msgspec.convert(parameters, type=type, strict=False)
     except msgspec.ValidationError as error:
-        raise ApiError("InvalidParameter", explain(error, "query")) from None
+        raise _refusal(error, type, "query") from None

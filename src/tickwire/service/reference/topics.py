@@ -1,84 +1,37 @@
 """The page of the stream's topics, with frames encoded as the server encodes them."""
 
-from typing import Any
-
 import msgspec
 
 from tickwire.rest import examples
-from tickwire.service.reference.markdown import anchor, code, field_table, pretty, schema_of, table, ticked
+from tickwire.rest.stream_topics import TOPICS, TopicDocument
+from tickwire.service.reference.markdown import anchor, code, field_table, pretty, schema_of, table
 from tickwire.wire import rows
 from tickwire.wire.envelope import data_frame, decode_operation, failure_reply, pong_reply, success_reply
 from tickwire.wire.errors import ApiError
-from tickwire.wire.intervals import INTERVALS
 from tickwire.wire.topics import PRIVATE_KINDS, TopicError, TopicKind, parse_topic
 
 __all__ = ["topic_refusal", "topics_page"]
 
-
-class _TopicText(msgspec.Struct, frozen=True):
-    """What a page says of one topic beside what its rows say; ``update`` is ``None`` where none is ever sent."""
-
-    name: str
-    example: str
-    row: Any
-    rule: str
-    snapshot: tuple[object, ...]
-    update: tuple[object, ...] | None
+Rows = tuple[object, ...]
 
 
-_SYMBOL = examples.TICKER.symbol
+_SYMBOL = examples.SYMBOL
 _BOOK, _DELTA, _CANDLE = examples.ORDERBOOK, examples.ORDERBOOK_DELTA, examples.KLINE
 _with = msgspec.structs.replace
-_TOPICS: dict[TopicKind, _TopicText] = {
-    TopicKind.TICKER: _TopicText(
-        "ticker.{symbol}",
-        f"ticker.{_SYMBOL}",
-        rows.Ticker,
-        "The SNAPSHOT row is whole. An UPDATE row holds `symbol` and what changed; `bidPrice` and `askPrice` always"
-        " come"
-        ' together. With the setting `ticker-rows = "full"` every row is whole.',
+
+# The rows of a SNAPSHOT, and of the UPDATE after it where there is such a thing.
+_ROWS: dict[TopicKind, tuple[Rows, Rows | None]] = {
+    TopicKind.TICKER: (
         (examples.TICKER,),
         ({"symbol": _SYMBOL, "bidPrice": "74937.0", "askPrice": "74937.2"},),
     ),
-    TopicKind.KLINE: _TopicText(
-        "kline.{interval}.{symbol}",
-        f"kline.1.{_SYMBOL}",
-        rows.Kline,
-        f"The intervals are {ticked(INTERVALS)}: minutes, a day, a week from Monday, a month, all in UTC. A row is"
-        " an array:"
-        " `[startTime, open, high, low, close, volume, turnover]`, volume in base, turnover in quote. The SNAPSHOT"
-        " is the"
-        " open candle (no row before the first trade). An UPDATE has it again as trades change it, and once more"
-        " when it"
-        " has closed; the next one follows.",
-        (_CANDLE,),
-        ((*_CANDLE[:4], "74937.2", "3.20154", "239910.3869"),),
-    ),
-    TopicKind.ORDERBOOK: _TopicText(
-        "orderbook.{symbol}",
-        f"orderbook.{_SYMBOL}",
-        rows.Orderbook,
-        "Every frame is a SNAPSHOT of the top levels (setting `orderbook-depth`), best first, at most one in"
-        ' `orderbook-interval-ms`. With the setting `orderbook-mode = "delta"` this topic is as'
-        " `orderbook.delta.{symbol}`.",
-        (_BOOK,),
-        None,
-    ),
-    TopicKind.ORDERBOOK_DELTA: _TopicText(
-        "orderbook.delta.{symbol}",
-        f"orderbook.delta.{_SYMBOL}",
-        rows.OrderbookDelta,
-        'The SNAPSHOT is the whole book. An UPDATE holds the levels that changed with their new sizes; size `"0"`'
-        " removes"
-        " a level. `prevSeq` equals the `seq` of the frame before: where it does not, subscribe again for a SNAPSHOT.",
+    TopicKind.KLINE: ((_CANDLE,), ((*_CANDLE[:4], "74937.2", "3.20154", "239910.3869"),)),
+    TopicKind.ORDERBOOK: ((_BOOK,), None),
+    TopicKind.ORDERBOOK_DELTA: (
         (rows.OrderbookDelta(_SYMBOL, _DELTA.prev_seq, _DELTA.prev_seq, _BOOK.bids, _BOOK.asks),),
         (_DELTA,),
     ),
-    TopicKind.ACCOUNT: _TopicText(
-        "account",
-        "account",
-        rows.AccountInfo,
-        "The whole row whenever it changed.",
+    TopicKind.ACCOUNT: (
         (examples.ACCOUNT_INFO,),
         (
             _with(
@@ -89,29 +42,15 @@ _TOPICS: dict[TopicKind, _TopicText] = {
             ),
         ),
     ),
-    TopicKind.MARGIN: _TopicText(
-        "account.margin",
-        "account.margin",
-        rows.Margin,
-        "The whole row whenever it changed. It is an element of `margins` in REST.",
+    TopicKind.MARGIN: (
         (examples.MARGIN,),
         (_with(examples.MARGIN, unrealized_pnl="13", margin_balance="10013", cross_margin_ratio="0.00374199"),),
     ),
-    TopicKind.BALANCE: _TopicText(
-        "account.balance",
-        "account.balance",
-        rows.Balance,
-        "The SNAPSHOT has a row for each asset; an UPDATE the rows of the assets that changed, whole.",
+    TopicKind.BALANCE: (
         (examples.BALANCE, rows.Balance("BTC", "0.5", "0.5", "0.5")),
         (rows.Balance("BTC", "0.6", "0.6", "0.6"),),
     ),
-    TopicKind.POSITION: _TopicText(
-        "account.position",
-        "account.position",
-        rows.Position,
-        "The SNAPSHOT has a row for each symbol with a position or a leverage set by the client; an UPDATE the rows"
-        " that"
-        ' changed, whole. A closed position has `positionSide` null and `positionQty` and `positionAmount` `"0"`.',
+    TopicKind.POSITION: (
         (examples.POSITION,),
         (
             _with(
@@ -128,26 +67,8 @@ _TOPICS: dict[TopicKind, _TopicText] = {
             ),
         ),
     ),
-    TopicKind.ORDER: _TopicText(
-        "account.order",
-        "account.order",
-        rows.Order,
-        "The SNAPSHOT has the open orders; an UPDATE the order after each thing that happened to it, the last one"
-        " with its"
-        " final status. Nothing is ever left out: a reader that is too slow is closed.",
-        (examples.ORDER,),
-        (_with(examples.ORDER, status="FILLED", leaves_qty="0"),),
-    ),
-    TopicKind.EXECUTION: _TopicText(
-        "account.execution",
-        "account.execution",
-        rows.Execution,
-        "The SNAPSHOT has no rows: executions are events, and the past ones are in"
-        " `GET /api/v1/trade/execution/history`. An UPDATE is one execution. Nothing is ever left out: a reader that is"
-        " too slow is closed.",
-        (),
-        (examples.EXECUTION,),
-    ),
+    TopicKind.ORDER: ((examples.ORDER,), (_with(examples.ORDER, status="FILLED", leaves_qty="0"),)),
+    TopicKind.EXECUTION: ((), (examples.EXECUTION,)),
 }
 
 
@@ -168,9 +89,9 @@ def topics_page() -> str:
         [
             f"[`{entry.name}`](#{anchor(entry.name)})",
             f"`{_row_name(entry)}`",
-            "your account" if kind in PRIVATE_KINDS else "market",
+            "your account" if entry.kind in PRIVATE_KINDS else "market",
         ]
-        for kind, entry in _TOPICS.items()
+        for entry in TOPICS
     ]
     text = (
         "# Topics of the stream\n\n"
@@ -192,18 +113,19 @@ def topics_page() -> str:
         '\n**Decimal**: a text such as `"74937.1"`, never a number, never with an exponent.'
         " **Timestamp**: a text of 19 digits, nanoseconds since the epoch.\n"
     )
-    for entry in _TOPICS.values():
-        text += f"\n## `{entry.name}`\n\n{entry.rule}\n"
+    for entry in TOPICS:
+        text += f"\n## `{entry.name}`\n\n{entry.summary}. {entry.description}\n"
         if isinstance(entry.row, type):
             name = _row_name(entry)
             text += f"\nA row, `{name}`:\n\n" + field_table(schema_of(entry.row)[name])
-        frames = [data_frame(entry.example, int(examples.TIME), "SNAPSHOT", entry.snapshot)]
-        if entry.update is not None:
-            frames.append(data_frame(entry.example, int(examples.TIME) + 20_000_000, "UPDATE", entry.update))
+        snapshot, update = _ROWS[entry.kind]
+        frames = [data_frame(entry.example_topic, int(examples.TIME), "SNAPSHOT", snapshot)]
+        if update is not None:
+            frames.append(data_frame(entry.example_topic, int(examples.TIME) + 20_000_000, "UPDATE", update))
         for frame in frames:
             text += "\n" + code(pretty(msgspec.json.decode(frame)), "json")
     return text
 
 
-def _row_name(entry: _TopicText) -> str:
+def _row_name(entry: TopicDocument) -> str:
     return entry.row.__name__ if isinstance(entry.row, type) else "Kline"

@@ -1,0 +1,441 @@
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.journal.samples import Outcomes, batch, command, exec_ids, execution, order, order_ids, recovered
+
+from tickwire.journal import store as store_module
+from tickwire.journal.database import FILE_NAME, Durability, StoreError
+from tickwire.journal.store import Store
+
+ROOT = Path(__file__).parents[2]  # where a program given on the command line finds the samples
+DURABILITIES: list[Durability] = ["none", "process", "power"]
+
+
+@pytest.fixture(params=DURABILITIES)
+def durability(request: pytest.FixtureRequest) -> Durability:
+    found: Durability = request.param
+    return found
+
+
+def looped(directory: Path, durability: Durability = "process", keep_snapshots: int = 2) -> Store:
+    """A store that reports on the running loop."""
+    return Store.open(directory, durability, loop=asyncio.get_running_loop(), keep_snapshots=keep_snapshots)
+
+
+async def reported(outcomes: Outcomes, count: int) -> None:
+    """Let the loop run until that many reports have come."""
+    async with asyncio.timeout(30):
+        while len(outcomes.names) < count:  # noqa: ASYNC110  # an event would be set by what is tried here
+            await asyncio.sleep(0)
+
+
+# On a loop.
+
+
+async def test_commit_returns_at_once_and_reports_in_order_on_the_loops_thread(
+    tmp_path: Path, durability: Durability
+) -> None:
+    store = looped(tmp_path, durability)
+    outcomes = Outcomes()
+    threads: set[int] = set()
+    for sequence in range(1, 101):
+        store.commit(batch(sequence), outcomes.of(sequence))
+        if sequence % 7 == 0:
+            await asyncio.sleep(0)
+
+    def done(error: Exception | None) -> None:
+        threads.add(threading.get_ident())
+        outcomes.of(101)(error)
+
+    store.commit(batch(101), done)
+    assert len(outcomes.names) < 100  # the last ones at least wait for the turn's end
+    await reported(outcomes, 101)
+    assert outcomes.names == list(range(1, 102))
+    assert set(outcomes.errors) == {None}
+    assert threads == {threading.get_ident()}
+    store.close()
+    assert recovered(Store.open(tmp_path))[2] == [command(sequence) for sequence in range(1, 102)]
+
+
+async def test_what_was_reported_is_seen_by_the_next_query(tmp_path: Path, durability: Durability) -> None:
+    store = looped(tmp_path, durability)
+    outcomes = Outcomes()
+    seen: list[tuple[list[int], list[int]]] = []
+
+    def done(error: Exception | None) -> None:
+        seen.append((order_ids(store), exec_ids(store)))
+        outcomes.of(len(seen))(error)
+
+    for sequence in range(1, 6):
+        store.commit(batch(sequence, orders=[order(sequence)], executions=[execution(sequence, sequence)]), done)
+        await reported(outcomes, sequence)
+    newest_first = [list(range(sequence, 0, -1)) for sequence in range(1, 6)]
+    assert seen == [(ids, ids) for ids in newest_first]
+    store.close()
+
+
+async def test_the_batches_of_one_turn_are_one_transaction(tmp_path: Path, durability: Durability) -> None:
+    store = looped(tmp_path, durability)
+    outcomes = Outcomes()
+    seen: list[list[int]] = []
+
+    def done(error: Exception | None) -> None:
+        seen.append(order_ids(store))
+        outcomes.of(len(seen))(error)
+
+    for sequence in range(1, 4):
+        store.commit(batch(sequence, orders=[order(sequence)]), done)
+    await reported(outcomes, 3)
+    assert seen == [[3, 2, 1]] * 3
+    store.close()
+
+
+async def test_a_later_row_of_an_order_replaces_the_earlier_one(tmp_path: Path) -> None:
+    store = looped(tmp_path)
+    outcomes = Outcomes()
+    store.commit(
+        batch(1, orders=[order(1, row=b'{"order":1}'), order(2), order(1, row=b'{"order":11}')]), outcomes.of(1)
+    )
+    await reported(outcomes, 1)
+    assert order_ids(store) == [2, 11]
+    store.commit(batch(2, orders=[order(1, transact_time=9, row=b'{"order":111}')]), outcomes.of(2))
+    await reported(outcomes, 2)
+    assert order_ids(store) == [2, 111]
+    store.close()
+
+
+async def test_close_writes_and_reports_what_is_under_way(tmp_path: Path, durability: Durability) -> None:
+    store = looped(tmp_path, durability)
+    outcomes = Outcomes()
+    for sequence in range(1, 11):
+        store.commit(batch(sequence), outcomes.of(sequence))
+        if sequence == 5:
+            await asyncio.sleep(0)  # with durability power, the first five are on the worker thread now
+    store.save_snapshot(10, b"state" * 100_000, outcomes.of("snapshot"))
+    store.close()
+    assert sorted(outcomes.names, key=str) == [1, 10, 2, 3, 4, 5, 6, 7, 8, 9, "snapshot"]
+    assert [name for name in outcomes.names if name != "snapshot"] == list(range(1, 11))
+    assert set(outcomes.errors) == {None}
+    await asyncio.sleep(0.05)  # nothing is left on the loop that would use what is closed
+    assert len(outcomes.names) == 11
+    assert recovered(Store.open(tmp_path)) == (b"state" * 100_000, 10, [])
+
+
+async def test_snapshots_and_commits_run_side_by_side(tmp_path: Path, durability: Durability) -> None:
+    store = looped(tmp_path, durability)
+    outcomes, snapshots = Outcomes(), Outcomes()
+    state = os.urandom(1_000_000)
+    for sequence in range(1, 201):
+        store.commit(batch(sequence), outcomes.of(sequence))
+        if sequence % 40 == 0:
+            store.save_snapshot(sequence, state, snapshots.of(sequence))
+        await asyncio.sleep(0.001)
+    await reported(outcomes, 200)
+    await reported(snapshots, 5)
+    assert outcomes.names == list(range(1, 201))
+    assert set(outcomes.errors) | set(snapshots.errors) == {None}
+    store.close()
+    assert recovered(Store.open(tmp_path)) == (state, 200, [])
+
+
+async def test_a_loop_that_never_rests_does_not_keep_commits_or_upkeep_waiting(
+    tmp_path: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each report commits the next batch at once, so there is always a group to write."""
+    monkeypatch.setattr(store_module, "_CHECKPOINT_BYTES", 256 * 1024)
+    store = looped(tmp_path, durability)
+    snapshots = Outcomes()
+    ended = asyncio.Event()
+
+    def go_on(error: Exception | None) -> None:
+        assert error is None
+        if len(snapshots.names) == 3:
+            ended.set()
+        else:
+            store.commit(batch(store.last_sequence + 1), go_on)
+
+    store.commit(batch(1), go_on)
+    for _ in range(3):
+        await asyncio.sleep(0.01)
+        store.save_snapshot(store.last_sequence, b"state", snapshots.of("snapshot"))
+    async with asyncio.timeout(60):
+        await ended.wait()
+    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size < 4 * 1024 * 1024
+    store.close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    assert connection.execute("SELECT count(*) FROM snapshots").fetchone() == (2,)
+
+
+# Without a loop.
+
+
+def test_without_a_loop_everything_is_done_before_commit_returns(tmp_path: Path, durability: Durability) -> None:
+    store = Store.open(tmp_path, durability)
+    outcomes = Outcomes()
+    store.commit(batch(1, orders=[order(7)]), outcomes.of(1))
+    assert (outcomes.names, outcomes.errors) == ([1], [None])
+    assert order_ids(store) == [7]
+    store.save_snapshot(1, b"state", outcomes.of("snapshot"))
+    assert outcomes.names == [1, "snapshot"]
+
+
+def test_a_commit_from_a_report_comes_after_the_others_of_the_group(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    outcomes = Outcomes()
+
+    def go_on(error: Exception | None) -> None:
+        outcomes.of("first")(error)
+        for sequence in range(2, 5000):  # deep enough for any recursion to show
+            store.commit(batch(sequence), outcomes.of(sequence))
+
+    store.commit(batch(1), go_on)
+    assert outcomes.names == ["first", *range(2, 5000)]
+
+
+def test_a_report_that_fails_does_not_cost_the_others_theirs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(error: Exception | None) -> None:
+        raise RuntimeError("the caller's own fault")
+
+    store = Store.open(tmp_path)
+    outcomes = Outcomes()
+    store.commit(batch(1), fail)
+    store.commit(batch(2), outcomes.of(2))
+    assert outcomes.errors == [None]
+    assert "the caller's own fault" in caplog.text
+
+
+# What is refused.
+
+
+def test_a_batch_must_follow_the_last_one(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    outcomes = Outcomes()
+    with pytest.raises(ValueError, match="first_sequence: expected 1, got 2"):
+        store.commit(batch(2), outcomes.of(2))
+    store.commit(batch(1, 3), outcomes.of(1))
+    with pytest.raises(ValueError, match="first_sequence: expected 4, got 3"):
+        store.commit(batch(3), outcomes.of(3))
+    with pytest.raises(ValueError, match="commands: expected at least one"):
+        store.commit(batch(4, 0), outcomes.of(4))
+    assert outcomes.names == [1]
+    assert store.last_sequence == 3
+
+
+def test_a_snapshot_must_not_be_ahead_of_the_journal(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    with pytest.raises(ValueError, match="sequence: expected at most 0, got 1"):
+        store.save_snapshot(1, b"state", Outcomes().of(1))
+
+
+def test_at_least_one_snapshot_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="keep_snapshots: expected at least 1, got 0"):
+        Store.open(tmp_path, keep_snapshots=0)
+
+
+def test_a_closed_journal_says_so(tmp_path: Path) -> None:
+    store = Store.open(tmp_path)
+    store.close()
+    store.close()
+    outcomes = Outcomes()
+    store.commit(batch(1), outcomes.of(1))
+    store.save_snapshot(1, b"state", outcomes.of("snapshot"))
+    assert outcomes.names == [1, "snapshot"]
+    assert all("the journal is closed" in str(error) for error in outcomes.errors)
+    with pytest.raises(StoreError):
+        order_ids(store)
+
+
+# Space.
+
+
+def sizes(directory: Path) -> tuple[int, int, int]:
+    """Pages of the file, journal rows, snapshots."""
+    connection = sqlite3.connect(directory / FILE_NAME)
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    rows = connection.execute("SELECT count(*) FROM journal").fetchone()[0]
+    snapshots = connection.execute("SELECT count(*) FROM snapshots").fetchone()[0]
+    connection.close()
+    return pages, rows, snapshots
+
+
+@pytest.mark.parametrize("keep", [1, 2, 4])
+def test_the_file_does_not_grow_over_snapshots(tmp_path: Path, keep: int) -> None:
+    store = Store.open(tmp_path, "none", keep_snapshots=keep)
+    outcomes = Outcomes()
+    grown: list[int] = []
+    for _cycle in range(20):
+        for _ in range(3000):  # more than are deleted in one transaction
+            store.commit(batch(store.last_sequence + 1), outcomes.of(0))
+        store.save_snapshot(store.last_sequence, os.urandom(200_000), outcomes.of(0))
+        pages, rows, snapshots = sizes(tmp_path)
+        assert rows <= 3000 * keep
+        assert snapshots <= keep
+        grown.append(pages)
+    assert max(grown[keep + 1 :]) <= grown[keep + 1] * 1.05
+    assert set(outcomes.errors) == {None}
+
+
+def test_a_batch_that_reaches_over_the_oldest_snapshot_is_kept(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, keep_snapshots=1)
+    for first in (1, 5, 9):
+        store.commit(batch(first, 4), Outcomes().of(first))
+    store.save_snapshot(6, b"state", Outcomes().of(0))
+    assert sizes(tmp_path)[1] == 2
+    assert recovered(store) == (b"state", 6, [command(sequence) for sequence in range(7, 13)])
+
+
+async def test_the_wal_does_not_grow(tmp_path: Path, durability: Durability, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_CHECKPOINT_BYTES", 256 * 1024)
+    store = looped(tmp_path, durability)
+    outcomes = Outcomes()
+    for number in range(1, 1501):
+        kept = batch(number, orders=[order(number, row=b'"%b"' % (b"x" * 2000))])
+        store.commit(kept, outcomes.of(number))
+        await reported(outcomes, number)
+        assert order_ids(store, count=1, account="bob") == []
+    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size < 1024 * 1024
+    assert (tmp_path / FILE_NAME).stat().st_size > 3 * 1024 * 1024
+    store.close()
+
+
+# Failures.
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one megabyte, where the tests may mount one."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(directory)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small file system takes root")
+    yield directory
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+def resize(directory: Path, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(directory)], check=True)
+
+
+async def test_a_full_disk_ends_the_journal_and_loses_nothing_that_was_reported(
+    tiny_disk: Path, durability: Durability
+) -> None:
+    store = looped(tiny_disk, durability)
+    outcomes = Outcomes()
+    sequence = 0
+    while not any(outcomes.errors):
+        for _ in range(10):
+            sequence += 1
+            store.commit(batch(sequence, orders=[order(sequence, row=b'"%b"' % (b"x" * 3000))]), outcomes.of(sequence))
+        await reported(outcomes, sequence)
+    assert outcomes.names == list(range(1, sequence + 1))
+    good = outcomes.errors.index(next(error for error in outcomes.errors if error))
+    assert 0 < good < sequence
+    assert set(outcomes.errors[:good]) == {None}
+    for error in outcomes.errors[good:]:
+        assert isinstance(error, StoreError)
+        assert "exchange.sqlite: no space is left on the disk" in str(error)
+    # Refused for good, even when there is room again.
+    resize(tiny_disk, "4m")
+    store.save_snapshot(good, b"state", outcomes.of("snapshot"))
+    store.commit(batch(sequence + 1), outcomes.of("later"))
+    await reported(outcomes, sequence + 2)
+    assert all(isinstance(error, StoreError) for error in outcomes.errors[-2:])
+    store.close()
+    after = Store.open(tiny_disk)
+    assert recovered(after)[2] == [command(number) for number in range(1, good + 1)]
+    after.close()
+
+
+def test_a_full_disk_is_reported_when_opening(tiny_disk: Path) -> None:
+    (tiny_disk / "filler").write_bytes(b"x" * (1024 * 1024 - 8192))
+    with pytest.raises(StoreError, match="no space is left on the disk"):
+        Store.open(tiny_disk)
+
+
+SMALL_FILES = """
+import resource, sys
+from tests.journal.samples import batch
+from tickwire.journal.store import Store
+store = Store.open(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+failed = []
+for sequence in range(1, 2001):
+    def done(error, sequence=sequence):
+        if error:
+            failed.append((sequence, str(error)))
+        elif failed:
+            print("went on after a failure")
+    store.commit(batch(sequence), done)
+store.close()
+print(failed[0][0], len(failed), failed[0][1], sep="|")
+"""
+
+
+def run(program: str, *arguments: object) -> str:
+    """What a program of another process prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def test_a_failure_to_write_ends_the_journal(tmp_path: Path) -> None:
+    first, count, message = run(SMALL_FILES, tmp_path).strip().split("|")
+    assert int(first) > 1
+    assert int(count) == 2001 - int(first)
+    assert "exchange.sqlite: disk I/O error" in message
+    assert recovered(Store.open(tmp_path))[2] == [command(number) for number in range(1, int(first))]
+
+
+WRITER = """
+import asyncio, sys
+from tests.journal.samples import batch, order
+from tickwire.journal.store import Store
+
+async def main():
+    store = Store.open(sys.argv[1], sys.argv[2], loop=asyncio.get_running_loop())
+    print(store.last_sequence, flush=True)
+    while True:
+        for _ in range(3):
+            first = store.last_sequence + 1
+            last = first + 4
+            store.commit(batch(first, 5, orders=[order(last)]), lambda error, last=last: print(last, flush=True))
+        if store.last_sequence % 150 == 0:
+            store.save_snapshot(store.last_sequence - 15, b"state", lambda error: None)
+        await asyncio.sleep(0)
+
+asyncio.run(main())
+"""
+
+
+def test_a_killed_process_loses_nothing_that_was_reported(tmp_path: Path, durability: Durability) -> None:
+    reported = 0
+    for lines in (1, 50, 200, 333):
+        with subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), durability], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout is not None
+            assert int(writer.stdout.readline()) >= reported
+            for _ in range(lines):
+                reported = int(writer.stdout.readline())
+            writer.send_signal(signal.SIGKILL)
+            reported = max([reported, *map(int, writer.stdout.read().split())])
+        store = Store.open(tmp_path)
+        assert store.last_sequence >= reported
+        snapshot, sequence, found = recovered(store)
+        assert (snapshot is None) == (sequence == 0)
+        assert found == [command(number) for number in range(sequence + 1, store.last_sequence + 1)]
+        assert order_ids(store, count=1)[0] == store.last_sequence
+        store.close()
+    assert reported > 0

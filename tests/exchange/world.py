@@ -4,8 +4,8 @@ import importlib.resources
 from typing import Any
 
 import msgspec
-
 from tests.exchange.invariants import check_invariants
+
 from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.book import Order
 from tickwire.exchange.commands import (

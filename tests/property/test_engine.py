@@ -5,16 +5,15 @@ way, and to a third one that is not: all three must have done the same.
 """
 
 import importlib.resources
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-
 from tests.exchange.invariants import check_invariants
 from tests.property.naive_candles import NaiveCandles
+
 from tickwire.exchange import matching, views
 from tickwire.exchange.book import Order
 from tickwire.exchange.commands import (

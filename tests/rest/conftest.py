@@ -2,8 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.rest.support import Client, DirectGateway, make_application
+
 from tickwire.exchange.commands import CreateAccount, Deposit
 from tickwire.exchange.instruments import MONEY_UNIT
 from tickwire.rest.application import Application
@@ -17,7 +17,7 @@ def gateway(tmp_path: Path) -> Iterator[DirectGateway]:
     made.apply(Deposit("alice", "USDT", 10_000 * MONEY_UNIT))
     made.log.clear()
     yield made
-    made.keys.close()
+    made.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A whole exchange without disk or sockets behind the application, and a client that signs."""
 
+import functools
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -7,14 +8,21 @@ from typing import Any, TypeVar
 
 import httpx
 import msgspec
+from jsonschema import Draft202012Validator
 
 from tickwire.exchange.commands import Command, CreateAccount, Deposit, PlaceOrder, Tick, VenuePrices
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.events import Events
 from tickwire.exchange.instruments import MONEY_UNIT, load_instruments
+from tickwire.journal.records import Batch, ExecutionRecord, OrderRecord
+from tickwire.journal.store import Store
 from tickwire.keys.keyring import ApiKey, KeyRing
-from tickwire.rest.application import Application
+from tickwire.rest.application import Application, endpoints
+from tickwire.rest.control import control_endpoints
+from tickwire.rest.endpoint import encode
 from tickwire.rest.limits import RequestLimits
+from tickwire.rest.openapi import openapi_document
+from tickwire.rest.trade import OpenOrders
 from tickwire.wire.errors import ApiError
 from tickwire.wire.signing import sign
 
@@ -26,12 +34,13 @@ PERPETUAL = "BTCUSDT.PERP"
 
 
 class DirectGateway:
-    """Commands are applied at once; there is nothing to commit. ``events`` notes what was waited for."""
+    """Commands are applied and journalled at once. ``log`` notes what was waited for."""
 
     def __init__(self, directory: Path) -> None:
         instruments = load_instruments((resources.files("tickwire.exchange") / "instruments.toml").read_text())
         self.engine = Engine(instruments)
         self.keys = KeyRing.open(directory)
+        self.store = Store.open(directory)
         self.time = START
         self.stopped = False
         self.log: list[str] = []
@@ -62,7 +71,35 @@ class DirectGateway:
 
     def apply(self, command: Command) -> Events:
         self.time += 1000
-        return self.engine.apply(self.time, command)
+        events = self.engine.apply(self.time, command)
+        batch = Batch(events.sequence, [(events.time, command)], [], [])
+        for event in events.executions:
+            row = event.order
+            if row is not None:
+                batch.orders.append(
+                    OrderRecord(
+                        event.account,
+                        event.order_id,
+                        row.symbol,
+                        event.perpetual,
+                        event.order_time,
+                        event.time,
+                        encode(row),
+                    )
+                )
+            execution = event.execution
+            batch.executions.append(
+                ExecutionRecord(
+                    event.account, event.exec_id, event.order_id, execution.symbol, event.perpetual,
+                    execution.exec_type, event.time, encode(execution),
+                )
+            )  # fmt: skip
+        self.store.commit(batch, lambda error: None)
+        return events
+
+    def close(self) -> None:
+        self.store.close()
+        self.keys.close()
 
     def open_market(self) -> None:
         """Prices for the perpetual, and a house that quotes around them."""
@@ -77,13 +114,51 @@ class DirectGateway:
                 assert events.error is None, events.error
 
 
+@functools.cache
+def api_document(open_orders: OpenOrders = "bare") -> dict[str, Any]:
+    """The OpenAPI document as a client reads it."""
+    document = openapi_document((*endpoints(open_orders), *control_endpoints(dict)))
+    decoded: dict[str, Any] = msgspec.json.decode(encode(document))
+    return decoded
+
+
+class Documented:
+    """Checks that replies are what the OpenAPI document says of them."""
+
+    def __init__(self, open_orders: OpenOrders) -> None:
+        self.document = api_document(open_orders)
+        self.validators: dict[str, Draft202012Validator] = {}
+
+    def check(self, method: str, target: str, reply: httpx.Response) -> None:
+        """Status, content type, headers and body of a reply to a request of a documented operation."""
+        path = target.partition("?")[0]
+        operation = self.document["paths"][path][method.lower()]
+        response = operation["responses"].get(str(reply.status_code))
+        assert response is not None, f"{method} {path}: {reply.status_code} is not documented: {reply.text}"
+        for header in response["headers"]:
+            assert header in reply.headers, f"{method} {path}: no header {header}"
+        assert reply.headers["content-type"] == "application/json"
+        name = f"{method} {path} {reply.status_code}"
+        if name not in self.validators:
+            schema = response["content"]["application/json"]["schema"]
+            self.validators[name] = Draft202012Validator({**schema, "components": self.document["components"]})
+        self.validators[name].validate(reply.json())
+
+
 class Client:
     """Sends requests to the application without a socket, signed with ``key`` when there is one."""
 
-    def __init__(self, application: Application, gateway: DirectGateway, key: ApiKey | None = None) -> None:
+    def __init__(
+        self,
+        application: Application,
+        gateway: DirectGateway,
+        key: ApiKey | None = None,
+        open_orders: OpenOrders = "bare",
+    ) -> None:
         self.application = application
         self.gateway = gateway
         self.key = key
+        self.documented = Documented(open_orders)
         transport = httpx.ASGITransport(application, client=("192.0.2.7", 40_000))
         self.http = httpx.AsyncClient(transport=transport, base_url="http://exchange")
 
@@ -109,7 +184,9 @@ class Client:
         headers = self.signed(method, target, content)
         if content:
             headers["content-type"] = "application/json"
-        return await self.send(method, target, content, headers)
+        reply = await self.send(method, target, content, headers)
+        self.documented.check(method, target, reply)
+        return reply
 
     async def get(self, target: str) -> Any:
         """The JSON of a signed GET that has to succeed."""

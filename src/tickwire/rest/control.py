@@ -160,7 +160,7 @@ def _deposit(engine: Engine, _argument: str, request: DepositRequest) -> Deposit
 
 
 def _deposited(engine: Engine, _argument: str, request: DepositRequest, _events: Events) -> object:
-    return next(row for row in views.balances(engine, request.account) if row.asset == request.asset)
+    return views.balances(engine, request.account, request.asset)[0]
 
 
 def control_endpoints(health: Callable[[], dict[str, object]]) -> tuple[Endpoint, ...]:

@@ -43,8 +43,8 @@ async def _execution_history(gateway: Gateway, account: str, query: ExecutionHis
 
 
 _PAGING = (
-    "`after` (an order id) gives the rows that are older than that order, `before` the newer ones next to it. `hasNext` "
-    "says whether there are older rows than the page's, `hasPrev` newer ones."
+    "`after` (an order id) gives the rows that are older than that order, `before` the newer ones next to it. "
+    "`hasNext` says whether there are older rows than the page's, `hasPrev` newer ones."
 )
 
 HISTORY_ENDPOINTS = (

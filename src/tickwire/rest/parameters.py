@@ -43,7 +43,7 @@ def _decoded(raw: bytes, errors: str) -> str:
 
 
 def parse_period(start: str | None, end: str | None) -> tuple[int | None, int | None]:
-    """``startTime`` and ``endTime`` in ns since the epoch. Raises ``ApiError`` InvalidParameter that names the field."""
+    """``startTime`` and ``endTime``, ns since the epoch. Raises ``ApiError`` InvalidParameter that names the field."""
     first, last = _time("startTime", start), _time("endTime", end)
     if first is not None and last is not None and last < first:
         raise ApiError("InvalidParameter", f"endTime: expected startTime {first} or later, got {last}")

@@ -119,7 +119,8 @@ def _message(message: Json) -> str:
 def _topic(topic: Json) -> str:
     return (
         f'<h3 id="topic-{_text(topic["name"])}"><code>{_text(topic["title"])}</code></h3>\n'
-        f"<p>{_rich(topic['summary'])}. Row: {_type(topic['x-row'])}. {_rich(topic['description'])}</p>\n{_example(topic)}"
+        f"<p>{_rich(topic['summary'])}. Row: {_type(topic['x-row'])}. {_rich(topic['description'])}</p>\n"
+        f"{_example(topic)}"
     )
 
 

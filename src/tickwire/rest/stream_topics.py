@@ -77,8 +77,8 @@ TOPICS = (
         updates=False,
         summary="The top of the book",
         description=(
-            "Every frame is a whole SNAPSHOT of the top levels, at most one in 20 ms; the depth (50 a side) and the pace "
-            "are settings. The setting `orderbook_mode = delta` sends here what `orderbook.delta` sends."
+            "Every frame is a whole SNAPSHOT of the top levels, at most one in 20 ms; the depth (50 a side) and the "
+            "pace are settings. The setting `orderbook_mode = delta` sends here what `orderbook.delta` sends."
         ),
         example=examples.ORDERBOOK,
     ),

@@ -1,7 +1,9 @@
 """The simulated market on the real engine, in simulated time."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tickwire.exchange
 from tickwire.exchange.book import Order
@@ -27,7 +29,7 @@ def mean(values: list[float]) -> float:
 def correlation(left: list[float], right: list[float]) -> float:
     x, y = mean(left), mean(right)
     both = sum((a - x) * (b - y) for a, b in zip(left, right, strict=True))
-    return both / (sum((a - x) ** 2 for a in left) * sum((b - y) ** 2 for b in right)) ** 0.5
+    return both / math.sqrt(sum((a - x) ** 2 for a in left) * sum((b - y) ** 2 for b in right))
 
 
 def kurtosis(values: list[float]) -> float:
@@ -80,7 +82,7 @@ class Harness:
         self.door(Deposit("user", "USDT", funds * MONEY_UNIT))
         self.door(SetLeverage("user", BTC, 100, isolated=False))
 
-    def order(self, side: int, type: int, symbol: str = BTC, **fields: int) -> Order:
+    def order(self, side: int, type: int, symbol: str = BTC, **fields: Any) -> Order:
         events = self.door(PlaceOrder("user", symbol, side, type, **fields))
         assert events.error is None, events.error
         assert events.order is not None

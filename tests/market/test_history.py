@@ -6,6 +6,7 @@ from tests.market.harness import BTC, ETH, NOW, clustering, correlation, default
 
 from tickwire.exchange.commands import BackfillCandles
 from tickwire.exchange.engine import Engine
+from tickwire.exchange.instruments import Instrument
 from tickwire.market.history import EARLIEST, backfill
 from tickwire.market.process import MAX_FACTOR
 from tickwire.market.profiles import start_price
@@ -24,17 +25,20 @@ UNIONS = [
 MOMENTS = [1_780_272_000 * SECOND, 1_780_272_000 * SECOND - 1, 1_780_272_000 * SECOND + 1, 1_709_210_096_123_456_789]
 
 
-def series(now: int = NOW, seed: int = 1) -> dict[tuple[str, str], Rows]:
-    return {(c.symbol, c.interval): c.rows for c in backfill(INSTRUMENTS, seed, now)}
+PAIR = {symbol: INSTRUMENTS[symbol] for symbol in (BTC, "BTCUSDT")}
+
+
+def series(instruments: dict[str, Instrument], now: int) -> dict[tuple[str, str], Rows]:
+    return {(c.symbol, c.interval): c.rows for c in backfill(instruments, 1, now)}
 
 
 @pytest.fixture(scope="module")
 def past() -> dict[tuple[str, str], Rows]:
-    return series()
+    return series(INSTRUMENTS, NOW)
 
 
-def check_shape(past: dict[tuple[str, str], Rows], now: int) -> None:
-    assert set(past) == {(symbol, interval) for symbol in INSTRUMENTS for interval in INTERVALS}
+def check_shape(past: dict[tuple[str, str], Rows], instruments: dict[str, Instrument], now: int) -> None:
+    assert set(past) == {(symbol, interval) for symbol in instruments for interval in INTERVALS}
     for (symbol, interval), rows in past.items():
         assert rows[-1][0] == start_of(interval, now)
         assert all(next_start(interval, a[0]) == b[0] for a, b in pairwise(rows))
@@ -49,12 +53,12 @@ def check_shape(past: dict[tuple[str, str], Rows], now: int) -> None:
 
 
 def test_every_interval_is_there_up_to_now(past: dict[tuple[str, str], Rows]) -> None:
-    check_shape(past, NOW)
+    check_shape(past, INSTRUMENTS, NOW)
 
 
 @pytest.mark.parametrize("now", MOMENTS)
 def test_every_interval_is_there_at_the_turn_of_days_weeks_and_months(now: int) -> None:
-    check_shape(series(now), now)
+    check_shape(series(PAIR, now), PAIR, now)
 
 
 def test_candles_are_sound(past: dict[tuple[str, str], Rows]) -> None:
@@ -116,7 +120,7 @@ def test_spot_follows_its_perpetual(past: dict[tuple[str, str], Rows]) -> None:
 
 def test_is_repeatable() -> None:
     def first(seed: int) -> BackfillCandles:
-        return next(backfill(INSTRUMENTS, seed, NOW))
+        return next(backfill(PAIR, seed, NOW))
 
     assert first(1) == first(1)
     assert first(1) != first(2)

@@ -224,6 +224,9 @@ async def _serve(
         access_log=False,
         server_header=False,
         date_header=True,
+        # uvicorn would believe X-Forwarded-For of a peer on this machine: a key's allow-list and the limits go by the
+        # address that a peer has.
+        proxy_headers=False,
         timeout_graceful_shutdown=CLOSE_SECONDS,  # type: ignore[arg-type]  # seconds; a fraction is as good
         backlog=4096,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -19,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["Change", "Events", "ExecutionEvent"]
 
 
-class Change(enum.IntFlag):
-    """What changed in a market."""
+class Change:
+    """What changed in a market, as bits. Plain integers: an enumeration's operators would be a fifth of the engine."""
 
-    BOOK = 1
-    TRADE = 2
-    PRICE = 4  # index, mark
-    FUNDING = 8
-    CANDLE = 16  # a candle closed
+    BOOK: Final = 1
+    TRADE: Final = 2
+    PRICE: Final = 4  # index, mark
+    FUNDING: Final = 8
+    CANDLE: Final = 16  # a candle closed
 
 
 class ExecutionEvent(msgspec.Struct, frozen=True):

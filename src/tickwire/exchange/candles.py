@@ -143,7 +143,7 @@ class Candles:
         return candle
 
     def advance(self, time: int) -> list[tuple[str, Candle]]:
-        """Close every candle that ends at or before ``time``, oldest first; minutes without a trade repeat the close."""
+        """Close every candle that ends at or before ``time``, oldest first; without a trade one repeats the close."""
         minute = self.minute
         retention = self.series["1"].retention
         if minute is not None and (time - minute.start) // MINUTE > 2 * retention:

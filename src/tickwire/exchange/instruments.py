@@ -133,12 +133,27 @@ class Instrument:
         self.max_slippage = rate("max_slippage", source.max_slippage)
         self.impact_notional: int = money("impact_notional", source.impact_notional) or 0
         self.funding_interval_hours = source.funding_interval_hours
-        self.funding_interval = source.funding_interval_hours * 3_600_000_000_000
+        hours = source.funding_interval_hours
+        if hours < 1 or 24 % hours:
+            # Funding times are counted from midnight: every day must have the same ones.
+            raise InstrumentError(f"{source.symbol}: funding_interval_hours: expected a divisor of 24, got {hours}")
+        self.funding_interval = hours * 3_600_000_000_000
         # Published: the funding rate is capped at +-75 % of the maintenance margin rate.
         self.funding_rate_cap = self.maint_margin_rate * 3 // 4
         if self.perpetual and not (self.init_margin_rate and self.maint_margin_rate and self.max_leverage >= 1):
             raise InstrumentError(
                 f"{source.symbol}: a perpetual needs init_margin_rate, maint_margin_rate and max_leverage"
+            )
+        if self.perpetual and self.max_leverage > RATE_UNIT // self.init_margin_rate:
+            raise InstrumentError(
+                f"{source.symbol}: max_leverage: expected at most {RATE_UNIT // self.init_margin_rate}, 1 over"
+                f" init_margin_rate, got {self.max_leverage}"
+            )
+        if self.perpetual and self.maint_margin_rate >= self.init_margin_rate:
+            # A position would be liquidated as soon as it is opened.
+            raise InstrumentError(
+                f"{source.symbol}: maint_margin_rate: expected less than init_margin_rate {source.init_margin_rate},"
+                f" got {source.maint_margin_rate}"
             )
 
     def __repr__(self) -> str:

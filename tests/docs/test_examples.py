@@ -1,0 +1,163 @@
+"""What the documents tell a reader to run is run, against a real server."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.docs.support import Server
+
+from tickwire.wire.signing import sign
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
+# As much as any of the programs needs on a slow machine.
+SECONDS = 60
+
+needs_openssl = pytest.mark.skipif(
+    not (shutil.which("openssl") and shutil.which("curl")), reason="openssl or curl is not installed"
+)
+needs_node = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a language, in their order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def run(server: Server, *command: str, directory: Path) -> str:
+    """What a program prints; it has to succeed."""
+    result = subprocess.run(
+        command, env=server.environment, cwd=directory, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def fetch(server: Server, target: str) -> list[dict[str, str]]:
+    key, secret = server.environment["TICKWIRE_API_KEY"], server.environment["TICKWIRE_API_SECRET"]
+    # Far ahead, as the tests' clock need not be exact.
+    expires = str(int(httpx.get(f"{server.url}/api/v1/public/time").json()["serverTime"]) // 10**9 + 3600)
+    headers = {"api-key": key, "api-expires": expires, "api-signature": sign(secret, "GET", target, expires)}
+    reply = httpx.get(server.url + target, headers=headers)
+    assert reply.status_code == 200, reply.text
+    found: list[dict[str, str]] = reply.json()
+    return found
+
+
+# The README.
+
+
+def as_installed(paste: str) -> list[str]:
+    """A paste of the README as a command of this test's Python."""
+    words = paste.split()
+    programs = {".venv/bin/tickwire": [sys.executable, "-m", "tickwire.cli"], ".venv/bin/python": [sys.executable]}
+    return [*programs[words[0]], *words[1:]]
+
+
+def test_the_pastes_of_the_first_screen_are_the_ones_tried_here() -> None:
+    assert [paste.strip() for paste in blocks(README, "sh")[:3]] == [
+        "make serve",
+        ".venv/bin/tickwire watch ticker.BTCUSDT.PERP",
+        ".venv/bin/python examples/first_order.py",
+    ]
+
+
+def test_the_ticker_is_streamed_without_being_told_where_the_server_is(server: Server) -> None:
+    environment = {name: text for name, text in server.environment.items() if not name.startswith("TICKWIRE_")}
+    command = [*as_installed(blocks(README, "sh")[1]), "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=server.data.parent
+    ) as process:
+        assert process.stdout is not None
+        frames = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+    assert [frame["topic"] for frame in frames] == ["ticker.BTCUSDT.PERP"] * 2
+    assert [frame["data"][0]["actionType"] for frame in frames] == ["SNAPSHOT", "UPDATE"]
+
+
+def test_the_first_order_moves_the_position_and_closes_it(server: Server) -> None:
+    # As in the README: nothing is set, the key comes from the data directory.
+    environment = {name: text for name, text in server.environment.items() if not name.startswith("TICKWIRE_")}
+    program, example = as_installed(blocks(README, "sh")[2])
+    result = subprocess.run(
+        [program, str(ROOT / example)],
+        env=environment,
+        cwd=server.data.parent,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert result.returncode == 0, result.stderr
+    assert re.search(r"^order     BUY [\d.]+ FILLED$", result.stdout, re.MULTILINE)
+    assert re.search(r"^position  LONG [\d.]+ at [\d.]+, mark [\d.]+, profit -?[\d.]+$", result.stdout, re.MULTILINE)
+    assert re.search(r"^position  closed$", result.stdout, re.MULTILINE)
+    assert re.search(r"^order     SELL [\d.]+ FILLED$", result.stdout, re.MULTILINE)
+
+
+# The tutorial.
+
+
+@needs_openssl
+def test_the_shell_of_the_tutorial(server: Server, tmp_path: Path) -> None:
+    ask_time, signed, wrong = blocks(TUTORIAL, "sh")
+    assert re.fullmatch(r'\{"serverTime":"\d{19}"\}', run(server, "sh", "-c", ask_time, directory=tmp_path))
+    (balance,) = json.loads(run(server, "sh", "-c", signed, directory=tmp_path))
+    assert balance["asset"] == "USDT"
+    refusal = run(server, "sh", "-c", wrong, directory=tmp_path)
+    assert refusal == '{"error":"api.unauthorized"} 401\n'
+    assert f"```text\n{refusal}```" in TUTORIAL
+
+
+def test_the_python_of_the_tutorial(server: Server, tmp_path: Path) -> None:
+    signing, stream, order = blocks(TUTORIAL, "python")
+    for name, source in (("signing.py", signing), ("stream.py", stream), ("order.py", order)):
+        (tmp_path / name).write_text(source)
+    price, position = run(server, sys.executable, "signing.py", directory=tmp_path).splitlines()
+    assert float(price) > 0
+    assert "'leverage': 5" in position
+    reply, *frames = map(json.loads, run(server, sys.executable, "stream.py", directory=tmp_path).splitlines())
+    assert reply == {"success": True, "op": "subscribe", "args": ["ticker.BTCUSDT.PERP", "account"]}
+    assert [frame["topic"] for frame in frames[:2]] == ["ticker.BTCUSDT.PERP", "account"]
+    assert len(frames) == 5
+    bought, rested, sold = run(server, sys.executable, "order.py", directory=tmp_path).splitlines()
+    assert re.fullmatch(r"FILLED [\d.]+", bought)
+    assert rested == "NEW {}"
+    assert sold == bought
+
+
+@needs_node
+def test_the_javascript_of_the_tutorial(server: Server, tmp_path: Path) -> None:
+    (source,) = blocks(TUTORIAL, "js")
+    (tmp_path / "signing.mjs").write_text(source)
+    price, *position = run(server, "node", "signing.mjs", directory=tmp_path).splitlines()
+    assert float(price) > 0
+    assert "    leverage: 5," in position
+
+
+def test_the_bot_trades_and_takes_its_orders_back(server: Server) -> None:
+    # So narrow that it does not take long until something is filled.
+    environment = {**server.environment, "WIDTH": "0.00001"}
+    with subprocess.Popen(
+        [sys.executable, str(ROOT / "examples" / "bot.py")], stdout=subprocess.PIPE, text=True, env=environment
+    ) as bot:
+        assert bot.stdout is not None
+        filled: set[str] = set()
+        for line in bot.stdout:
+            side, _, _, status = line.split()
+            if status == "FILLED":
+                filled.add(side)
+            if filled == {"BUY", "SELL"}:
+                break
+        bot.send_signal(signal.SIGINT)
+        bot.stdout.read()
+        assert bot.wait(SECONDS) == 0
+    assert filled == {"BUY", "SELL"}
+    assert fetch(server, "/api/v1/trade/order?symbol=BTCUSDT.PERP") == []

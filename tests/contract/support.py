@@ -328,6 +328,15 @@ class Stream:
             found.append(self.receive())
         return found + self.barrier()
 
+    def for_seconds_of_silence(self, seconds: float) -> list[Message]:
+        """All messages until none has come for some seconds."""
+        found, self._waiting = self._waiting, []
+        while True:
+            try:
+                found.append(json.loads(self.connection.recv(seconds)))
+            except TimeoutError:
+                return found
+
 
 def rows_of(messages: list[Message], topic: str) -> list[Any]:
     """The rows of one topic's frames, in their order."""

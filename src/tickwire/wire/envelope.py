@@ -4,7 +4,7 @@ A data frame has the keys ``topic``, ``ts`` and ``data``; a reply never has ``to
 two apart by that.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -26,10 +26,14 @@ class Operation(msgspec.Struct, frozen=True):
     id: str | int | None = None
 
 
+# As for the length of a text: an integer of 4,000 digits would be echoed, too.
+Id = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
 class _Raw(msgspec.Struct):
     op: str
     args: list[str] | msgspec.UnsetType = msgspec.UNSET
-    id: str | int | None = None
+    id: str | Id | None = None
 
 
 _decode = msgspec.json.Decoder(_Raw).decode

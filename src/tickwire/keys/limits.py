@@ -5,6 +5,9 @@ __all__ = ["BucketTable", "TokenBucket"]
 # Full buckets are dropped once a table holds this many, so that a scan from many addresses costs no memory for long.
 _MAX_BUCKETS = 10_000
 
+# Who waits exactly as long as told is let through: epoch seconds in a float have steps of 2e-7.
+_ROUNDING = 1e-6
+
 
 class TokenBucket:
     """Holds up to ``burst`` tokens and gains ``rate`` of them a second; starts full.
@@ -30,7 +33,7 @@ class TokenBucket:
     def take(self, now: float, cost: float = 1.0) -> float:
         """Take ``cost`` tokens and give 0.0, or take none and give the seconds until there are enough."""
         level = self.refill(now)
-        if level >= cost:
+        if level >= cost - _ROUNDING:
             self.level = level - cost
             return 0.0
         return (cost - level) / self.rate

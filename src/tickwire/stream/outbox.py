@@ -50,7 +50,7 @@ class Outbox:
     """
 
     __slots__ = (
-        "_behind", "_catch_up", "_chunks", "_counters", "_deflate", "_dropping", "_flusher", "_held_bytes",
+        "_behind", "_bound_at", "_catch_up", "_chunks", "_counters", "_deflate", "_dropping", "_flusher", "_held_bytes",
         "_overflowed", "_queued", "_size", "_write", "aside", "catching_up", "paused", "written",
     )  # fmt: skip
 
@@ -70,6 +70,7 @@ class Outbox:
         self._counters = counters
         self._deflate = deflate
         self._held_bytes = held_bytes
+        self._bound_at = min(held_bytes, _WRITE_SIZE)
         self._catch_up = catch_up
         self._overflowed = overflowed
         self._chunks: list[bytes] = []
@@ -114,7 +115,7 @@ class Outbox:
         if not self._queued:
             self._queued = True
             self._flusher.add(self)
-        if self._size > _WRITE_SIZE:
+        if self._size > self._bound_at:
             self._bound()
 
     def _sets_aside(self, key: TopicKey) -> bool:

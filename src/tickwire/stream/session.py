@@ -18,13 +18,14 @@ from tickwire.wire.envelope import MAX_ID_LENGTH, Operation, decode_operation, f
 from tickwire.wire.errors import ApiError
 from tickwire.wire.topics import Topic, TopicError, TopicKey, parse_topic
 
-__all__ = ["FRAGMENT_COST", "Session", "Step"]
+__all__ = ["UNANSWERED_COST", "Session", "Step"]
 
 # A peer that is over its operations for this many seconds' worth of them is closed.
 _EXCESS_SECONDS = 2
 
-# A fragment is read, not answered: it costs a fraction of an operation, and a flood of empty ones is still a flood.
-FRAGMENT_COST = 0.1
+# Fragments and pongs are read, not answered: they cost a fraction of an operation, and a flood of empty ones is still
+# a flood.
+UNANSWERED_COST = 0.1
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -106,7 +107,7 @@ class Session:
         return Step((failure_reply(None, None, ApiError("BinaryNotSupported"), None),))
 
     def receive_control(self, now: float, cost: float = 1.0) -> Step:
-        """Count a ping, a pong or a fragment (``FRAGMENT_COST``), which the protocol itself has dealt with."""
+        """Count a ping, which the protocol has answered, or with ``UNANSWERED_COST`` a pong or a fragment."""
         return self._exhausted(self._operations.spend(now, cost)) or NOTHING
 
     def _count(self, now: float) -> Step | None:

@@ -7,7 +7,6 @@ two ways of writing do not get in each other's way.
 """
 
 import asyncio
-import contextlib
 import email.utils
 import http
 import logging
@@ -30,7 +29,7 @@ from tickwire.keys.keyring import KeyRing
 from tickwire.stream.frames import DEFLATE_WINDOW_BITS
 from tickwire.stream.handshake import Handshake, Refusal
 from tickwire.stream.hub import Hub, Reader
-from tickwire.stream.session import FRAGMENT_COST, Session, Step
+from tickwire.stream.session import UNANSWERED_COST, Session, Step
 from tickwire.stream.settings import MAX_MESSAGE_SIZE, StreamCounters, StreamSettings
 from tickwire.wire.closes import CLOSES, Close
 
@@ -45,8 +44,9 @@ _logger.setLevel(logging.WARNING)
 _HIGH_WATER = 64 * 1024
 
 # The same for the kernel: unsent bytes above this make the socket unwritable. Without it the send buffer grows to
-# megabytes, all of them states that a slow reader is to get before the newest one.
-_UNSENT = 128 * 1024
+# megabytes, all of them states that a slow reader is to get before the newest one. Linux calls the socket writable
+# again at half of it, so a reader counts as taking something with each 32 KiB.
+_UNSENT = 64 * 1024
 
 # The protocol answers pings while it reads. A read of uvloop holds up to 256 KiB, 40,000 empty pings: in slices, a
 # flood is noticed before it has been answered.
@@ -140,11 +140,12 @@ class StreamProtocol(asyncio.Protocol):
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's are one by their methods only
         self._connections.add(self)
         transport.set_write_buffer_limits(high=_HIGH_WATER)
-        lowat = getattr(socket, "TCP_NOTSENT_LOWAT", None)
         raw = transport.get_extra_info("socket")
-        if lowat is not None and raw is not None:
-            with contextlib.suppress(OSError):  # a Unix socket has no such option
-                raw.setsockopt(socket.IPPROTO_TCP, lowat, _UNSENT)
+        if raw is not None and raw.family in (socket.AF_INET, socket.AF_INET6):
+            # asyncio leaves Nagle's algorithm on when the listening socket does not name its protocol.
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
 
     def data_received(self, data: bytes) -> None:
         """Read the request for the upgrade, then frames."""
@@ -203,10 +204,11 @@ class StreamProtocol(asyncio.Protocol):
 
     def _send(self) -> None:
         writes = self._protocol.data_to_send()
-        if self._session is None and writes == [SEND_EOF]:
-            # A request that uvicorn's parser takes and the stricter one here does not, such as one with a body.
+        if self._session is None and SEND_EOF in writes and self._protocol.handshake_exc is not None:
             self._stream.counters.refused("InvalidHandshake")
-            writes.insert(0, _response(_UNREADABLE).serialize())
+            if len(writes) == 1:
+                # A request that uvicorn's parser takes and the stricter one here does not, such as one with a body.
+                writes.insert(0, _response(_UNREADABLE).serialize())
         for data in writes:
             if self._transport.is_closing():
                 return
@@ -239,7 +241,6 @@ class StreamProtocol(asyncio.Protocol):
         response = self._protocol.accept(request)
         self._protocol.send_response(response)
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            stream.counters.refused("InvalidHandshake")
             return
         stream.counters.connections += 1
         self._reader = Reader(
@@ -263,8 +264,10 @@ class StreamProtocol(asyncio.Protocol):
 
     def _receive(self, session: Session, event: Any, now: float) -> None:
         frame: Frame = event
-        if frame.opcode in (Opcode.PING, Opcode.PONG):
+        if frame.opcode is Opcode.PING:
             self._perform(session.receive_control(now))
+        elif frame.opcode is Opcode.PONG:
+            self._perform(session.receive_control(now, UNANSWERED_COST))
         elif frame.opcode is not Opcode.CLOSE:
             self._receive_data(session, frame, now)
 
@@ -273,7 +276,7 @@ class StreamProtocol(asyncio.Protocol):
             self._text = frame.opcode is Opcode.TEXT
         if not frame.fin:
             self._message += frame.data
-            self._perform(session.receive_control(now, FRAGMENT_COST))
+            self._perform(session.receive_control(now, UNANSWERED_COST))
             return
         data = bytes(frame.data)
         if self._message:
@@ -346,9 +349,9 @@ class StreamProtocol(asyncio.Protocol):
         if close.name != "too_slow":
             self._reader.outbox.drain()
         self._finish(close.name)
-        self._protocol.send_close(close.code, close.reason)
+        # fail(), not send_close(): it reads no further, while a peer that floods us would be read to its close frame.
+        self._protocol.fail(close.code, close.reason)
         self._send()
-        self._end_after_timeout()
 
     def _end_by_peer(self) -> None:
         """The peer has closed, or has broken the protocol and been told so."""

@@ -1,0 +1,117 @@
+"""A small feed that holds back commits, and a reader of server frames."""
+
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from tickwire.bus.feed import Listener
+from tickwire.wire.envelope import data_frame
+from tickwire.wire.errors import ApiError
+from tickwire.wire.topics import Topic, TopicKey, parse_topic
+
+TICKER = "ticker.BTCUSDT.PERP"
+BOOK = "orderbook.BTCUSDT.PERP"
+KLINE = "kline.1.BTCUSDT.PERP"
+ORDER = "account.order"
+
+
+def key(name: str, account: str = "alice") -> TopicKey:
+    return TopicKey.of(parse_topic(name), account)
+
+
+class MemoryFeed:
+    """Each topic's state is a number. What changes it is published at once, or, while held, as it is committed.
+
+    Stricter than it has to be: it fails on a join or settle from within one of its own calls, where a real feed would
+    bring a repeat, and on a leave too many.
+    """
+
+    def __init__(self) -> None:
+        self.versions: Counter[TopicKey] = Counter()
+        self.interest: Counter[TopicKey] = Counter()
+        self.held = False
+        self.padding = ""  # makes every payload larger
+        self._outputs: deque[Callable[[], None]] = deque()
+        self._calling = False
+        self._listener: Listener | None = None
+
+    def refusal(self, topic: Topic) -> ApiError | None:
+        return ApiError("InvalidSymbol", f"no symbol {topic.symbol!r}") if topic.symbol.startswith("NONE") else None
+
+    def listen(self, listener: Listener) -> None:
+        assert self._listener is None
+        self._listener = listener
+
+    def join(self, keys: Sequence[TopicKey], then: Callable[[list[bytes]], None]) -> None:
+        assert not self._calling
+        self.interest.update(keys)
+        snapshots = [self._render(key, "SNAPSHOT") for key in keys]
+        self._output(lambda: then(snapshots))
+
+    def leave(self, key: TopicKey) -> None:
+        assert self.interest[key] > 0
+        self.interest[key] -= 1
+
+    def settle(self, then: Callable[[], None]) -> None:
+        assert not self._calling
+        self._output(then)
+
+    def change(self, key: TopicKey) -> None:
+        """The next state of a topic."""
+        self.versions[key] += 1
+        if self.interest[key]:
+            listener, payload = self._listener, self._render(key, "UPDATE")
+            assert listener is not None
+            self._output(lambda: listener(key, payload))
+
+    def commit(self, count: int | None = None) -> None:
+        """Let out what is held, or the first ``count`` of it."""
+        for _ in range(len(self._outputs) if count is None else min(count, len(self._outputs))):
+            self._call(self._outputs.popleft())
+
+    def _render(self, key: TopicKey, action: str) -> bytes:
+        version = self.versions[key]
+        return data_frame(key.topic.name, version, action, [version, self.padding])  # type: ignore[arg-type]
+
+    def _output(self, output: Callable[[], None]) -> None:
+        if self.held or self._outputs:
+            self._outputs.append(output)
+        else:
+            self._call(output)
+
+    def _call(self, output: Callable[[], None]) -> None:
+        self._calling = True
+        try:
+            output()
+        finally:
+            self._calling = False
+
+
+def read_frames(data: bytes) -> list[tuple[int, bytes]]:
+    """Every whole frame of a server as (opcode, payload), inflated where it says so; fails on anything else."""
+    frames = []
+    while data:
+        first, size = data[0], data[1]
+        assert size < 128, "a server must not mask"
+        start = 2
+        if size == 126:
+            size, start = int.from_bytes(data[2:4], "big"), 4
+        elif size == 127:
+            size, start = int.from_bytes(data[2:10], "big"), 10
+        payload = data[start : start + size]
+        assert len(payload) == size
+        data = data[start + size :]
+        if first & 0x40:
+            payload = zlib.decompressobj(-15).decompress(payload + b"\x00\x00\xff\xff")
+        assert first & 0xB0 == 0x80, "expected a final frame without RSV2 and RSV3"
+        frames.append((first & 0x0F, payload))
+    return frames
+
+
+def read_messages(data: bytes) -> list[dict[str, object]]:
+    """The JSON objects of text frames."""
+    frames = read_frames(data)
+    assert all(opcode == 1 for opcode, _ in frames)
+    return [msgspec.json.decode(payload) for _, payload in frames]

@@ -209,9 +209,8 @@ class Projector:
 
     def _find_next_due(self) -> None:
         dues = [watches.due for watches in self._accounts.values() if watches.due is not None]
-        for group in self._markets.values():
-            if group.orderbook is not None and group.orderbook.due is not None:
-                dues.append(group.orderbook.due)
+        books = [group.orderbook for group in self._markets.values() if group.orderbook is not None]
+        dues += [watch.due for watch in books if watch.due is not None]
         self.next_due = min(dues) if dues else None
 
     def _project_accounts(self, events: Events, frames: list[Frame]) -> None:
@@ -231,7 +230,12 @@ class Projector:
             touched = self._accounts.get(account.name)
             if touched is not None:
                 self._push_account(account, touched, time, frames)
-        repriced = [market for market, change in events.markets.items() if change & Change.PRICE]
+        # Without a mark price, positions are valued at the last one.
+        repriced = [
+            market
+            for market, change in events.markets.items()
+            if change & Change.PRICE or (change & Change.TRADE and market.mark_price is None)
+        ]
         if not repriced and (self.next_due is None or self.next_due > time):
             return
         for name, watches in self._accounts.items():

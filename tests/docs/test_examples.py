@@ -12,11 +12,13 @@ import httpx
 import pytest
 from tests.docs.support import Server
 
+from tickwire.service.reference.markdown import anchor
 from tickwire.wire.signing import sign
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
+CONNECT = (ROOT / "docs" / "how-to" / "connect-a-bot.md").read_text()
 # As much as any of the programs needs on a slow machine.
 SECONDS = 60
 
@@ -161,3 +163,43 @@ def test_the_bot_trades_and_takes_its_orders_back(server: Server) -> None:
         assert bot.wait(SECONDS) == 0
     assert filled == {"BUY", "SELL"}
     assert fetch(server, "/api/v1/trade/order?symbol=BTCUSDT.PERP") == []
+
+
+# How to connect a bot.
+
+
+@needs_node
+def test_a_browser_signs_the_stream_in_the_query(server: Server, tmp_path: Path) -> None:
+    version = int(subprocess.run(["node", "--version"], capture_output=True, text=True).stdout[1:].partition(".")[0])
+    if version < 20:
+        pytest.skip(f"expected node 20 or newer for a WebSocket client, got {version}")
+    (source,) = blocks(CONNECT, "js")
+    (tmp_path / "stream.mjs").write_text(source)
+    flags = ["--experimental-websocket"] if version < 22 else []
+    reply, snapshot = map(json.loads, run(server, "node", *flags, "stream.mjs", directory=tmp_path).splitlines())
+    assert reply["success"] is True
+    assert snapshot["data"][0]["actionType"] == "SNAPSHOT"
+
+
+def test_the_signature_to_check_ones_code_with_is_right() -> None:
+    found = dict(re.findall(r"^\| (secret|message|signature) \| `(.*?)` \|$", CONNECT, re.MULTILINE))
+    assert found["message"] == "GET/api/v1/account1700000000"
+    assert sign(found["secret"], "GET", "/api/v1/account", "1700000000") == found["signature"]
+
+
+# All pages.
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, fragment = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), target
+        if fragment:
+            titles = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+            assert fragment in map(anchor, titles), target

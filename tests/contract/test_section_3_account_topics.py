@@ -70,7 +70,9 @@ class Mirror:
         past = {row["orderId"]: row for row in get("/trade/order/history?count=1000")["history"]}
         for order_id, row in self.orders.items():
             assert row == {name: past[order_id][name] for name in shapes.ORDER}
-        assert self.executions == get("/trade/execution/history?count=1000")["history"][::-1]
+        # The ids of executions sort by age; pages of the history go by orders.
+        history = get("/trade/execution/history?count=1000")["history"]
+        assert self.executions == sorted(history, key=lambda row: row["execId"])
         return frames
 
 

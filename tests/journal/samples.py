@@ -1,5 +1,6 @@
 """Batches and history rows to keep, and a way to look at what was kept."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -95,3 +96,9 @@ class Outcomes:
             self.errors.append(error)
 
         return done
+
+    async def count(self, wanted: int) -> None:
+        """Let the loop run until that many reports have come."""
+        async with asyncio.timeout(30):
+            while len(self.names) < wanted:  # noqa: ASYNC110  # an event would be set by what is tried here
+                await asyncio.sleep(0)

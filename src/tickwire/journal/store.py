@@ -17,8 +17,9 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -341,18 +342,13 @@ class Store:
         ]
         orders = [msgspec.structs.astuple(order) for batch, _ in group for order in batch.orders]
         executions = [msgspec.structs.astuple(execution) for batch, _ in group for execution in batch.executions]
-        execute, executemany = self._connection.execute, self._connection.executemany
-        execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
+            executemany = self._connection.executemany
             executemany(_INSERT_BATCH, batches)
             if orders:
                 executemany(_INSERT_ORDER, orders)
             if executions:
                 executemany(_INSERT_EXECUTION, executions)
-            execute("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
         blob_bytes = sum(len(blob) for _, _, blob in batches)
         self._written_bytes += blob_bytes + _ROW_BYTES * (1 + len(orders) + len(executions))
 
@@ -360,19 +356,14 @@ class Store:
         """Write a snapshot and delete old ones; up to which sequence the journal is superfluous then."""
         if self._error is not None:
             raise self._error
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
+            execute = self._connection.execute
             execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", msgspec.structs.astuple(snapshot))
             newest = execute(
                 "SELECT sequence FROM snapshots ORDER BY sequence DESC LIMIT ?", (self._keep_snapshots,)
             ).fetchall()
             oldest: int = newest[-1][0]
             execute("DELETE FROM snapshots WHERE sequence < ?", (oldest,))
-            execute("COMMIT")
-        except BaseException:
-            self._roll_back()
-            raise
         self._written_bytes += len(snapshot.data)
         # Until there are as many as are wanted, the whole journal is what one can fall back to.
         return oldest if len(newest) == self._keep_snapshots else 0
@@ -392,10 +383,17 @@ class Store:
         # is under way keeps it from that until the next time, which is why this must not be an error.
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
-    def _roll_back(self) -> None:
-        # SQLite has rolled back by itself after most failures to write.
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself after most failures to write.
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
 
 
 def _outcome(operation: Callable[[], T]) -> Future[T]:

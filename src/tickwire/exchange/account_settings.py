@@ -35,6 +35,7 @@ def set_leverage(state: State, command: SetLeverage) -> None:
     position.isolated = command.isolated
     position.explicit = True
     state.events.accounts[account] = None
+    state.events.weakened[account] = None
 
 
 def _change_leverage(state: State, account: Account, position: Position, leverage: int) -> None:
@@ -102,6 +103,7 @@ def adjust_margin(state: State, command: AdjustMargin) -> None:
             )
     position.added_margin += amount
     state.events.accounts[account] = None
+    state.events.weakened[account] = None  # the position by what was taken out, the cross margin by what was added
 
 
 def set_trade_mode(state: State, command: SetTradeMode) -> None:

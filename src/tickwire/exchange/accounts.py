@@ -25,8 +25,8 @@ class Position:
     """An account's side of one perpetual: the net position, its settings, and the sums of its open orders."""
 
     __slots__ = (
-        "added_margin", "brackets", "buy_quantity", "buy_reserve", "cost", "explicit", "fees_paid", "funding_paid",
-        "isolated", "leverage", "market", "opened_by", "order_reserve", "quantity",
+        "added_margin", "alarm", "alarm_price", "brackets", "buy_quantity", "buy_reserve", "cost", "explicit",
+        "fees_paid", "funding_paid", "isolated", "leverage", "market", "opened_by", "order_reserve", "quantity",
         "reduce_only_orders", "sell_quantity", "sell_reserve",
     )  # fmt: skip
 
@@ -48,6 +48,8 @@ class Position:
         self.reduce_only_orders: dict[int, Order] = {}
         self.opened_by: dict[int, Order] = {}  # filled orders of the open position, newest last
         self.brackets: list[Bracket] = []
+        self.alarm = 0  # the number of the alarm that holds (see alarms), no part of the state
+        self.alarm_price: int | None = None
 
     @property
     def has_orders(self) -> bool:

@@ -28,7 +28,7 @@ from tickwire.exchange.commands import (
 from tickwire.exchange.events import Change, Events
 from tickwire.exchange.funding import pay_funding
 from tickwire.exchange.instruments import Instrument
-from tickwire.exchange.liquidation import check_liquidations, unwind
+from tickwire.exchange.liquidation import check_marks, check_weakened, unwind, watch_all
 from tickwire.exchange.markets import Market
 from tickwire.exchange.orders import amend_order, cancel_all, cancel_order, fire_triggers, place_order
 from tickwire.exchange.snapshot import dump_state, load_state
@@ -68,6 +68,7 @@ class Engine(State):
         """An engine that goes on from ``dump``'s bytes. Raises ``SnapshotError``."""
         engine = cls(instruments, settings)
         load_state(engine, data)
+        watch_all(engine)
         return engine
 
     def apply(self, time: int, command: Command) -> Events:
@@ -89,7 +90,7 @@ class Engine(State):
             self._handlers[type(command)](command)
         except ApiError as error:
             events.error = error
-        if events.markets:
+        if events.markets or events.weakened:
             self._after_changes(events)
         return events
 
@@ -99,19 +100,23 @@ class Engine(State):
         They change more in turn, in this market or (in cross margin) in another, so this goes on until nothing is new.
         """
         fresh = events.fresh
-        while fresh:
+        while fresh or events.weakened:
+            if not fresh:
+                check_weakened(self)
+                continue
             market, change = fresh.popitem()
             if change & Change.BOOK:
                 fire_triggers(self, market)
-            if change & (Change.TRADE | Change.PRICE) and market.instrument.perpetual:
-                if market.prices.update_mark(self.time, market.last_price):
-                    events.mark(market, Change.PRICE)  # comes round once more, with the new mark
-                elif change & Change.PRICE:
-                    check_liquidations(self, market, market.holders)
-                else:
-                    # At an unchanged price only those that traded can have come nearer to liquidation.
-                    traded = {a.name: a for a in events.accounts if a.name in market.holders}
-                    check_liquidations(self, market, traded)
+            if not change & (Change.TRADE | Change.PRICE) or not market.instrument.perpetual:
+                continue
+            if market.prices.update_mark(self.time, market.last_price):
+                events.mark(market, Change.PRICE)  # comes round once more, with the new mark
+            elif change & Change.PRICE:
+                check_marks(self, market)
+            elif market.mark_price is None:
+                # Without an index positions are valued at the last trade.
+                events.markets[market] |= Change.PRICE
+                check_marks(self, market)
         for market, change in events.markets.items():
             if change & Change.BOOK and (market.book.bids.changed or market.book.asks.changed):
                 market.book.sequence += 1

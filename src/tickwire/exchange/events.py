@@ -47,7 +47,18 @@ class ExecutionEvent(msgspec.Struct, frozen=True):
 class Events:
     """The outcome of one command. A refused one has ``error`` set and changed nothing but the time."""
 
-    __slots__ = ("accounts", "closed", "error", "executions", "fresh", "markets", "order", "sequence", "time")
+    __slots__ = (
+        "accounts",
+        "closed",
+        "error",
+        "executions",
+        "fresh",
+        "markets",
+        "order",
+        "sequence",
+        "time",
+        "weakened",
+    )
 
     def __init__(self, time: int, sequence: int) -> None:
         self.time = time
@@ -59,6 +70,8 @@ class Events:
         self.accounts: dict[Account, None] = {}
         self.markets: dict[Market, int] = {}
         self.fresh: dict[Market, int] = {}  # of these, what the engine has not yet drawn the consequences of
+        # Accounts whose margin may hold less than before for another reason than the mark.
+        self.weakened: dict[Account, None] = {}
         self.closed: list[tuple[Market, str, Candle]] = []
 
     def mark(self, market: Market, change: int) -> None:

@@ -47,6 +47,7 @@ def _pay(state: State, market: Market, account: Account, position: Position, pri
     if position.isolated:
         position.added_margin -= payment
     state.events.accounts[account] = None
+    state.events.weakened[account] = None
     if account.house:
         return
     exec_id = state.next_exec_id

@@ -17,33 +17,89 @@ from tickwire.exchange.orders import submit_market
 from tickwire.exchange.settlement import change_position
 from tickwire.exchange.state import State
 
-__all__ = ["check_liquidations", "unwind"]
+__all__ = ["check_marks", "check_weakened", "cross_maintenance", "unwind", "watch_all"]
 
 
-def check_liquidations(state: State, market: Market, holders: dict[str, Account]) -> None:
-    """Liquidate every one of ``holders`` of this market whose margin is used up: worst margin ratio first, then by
-    name.
-    """
-    due: list[tuple[int, str]] = []
-    for name, account in holders.items():
+# What is margined together: one isolated position, or all cross positions of an account.
+_Margin = tuple[Account, list[Position]]
+
+
+def check_marks(state: State, market: Market) -> None:
+    """Look at the margins that the market's price may have used up."""
+    price = market.valuation_price
+    if price is not None:
+        _check(state, [_margin_of(account, position) for account, position in market.alarms.due(price)])
+
+
+def check_weakened(state: State) -> None:
+    """Look at the margins of all accounts that something else than a mark has made worse."""
+    weakened = state.events.weakened
+    margins: list[_Margin] = []
+    for account in weakened:
+        margins += _margins(account)
+    weakened.clear()
+    _check(state, margins)
+
+
+def watch_all(state: State) -> None:
+    """Set the alarms of every position: after a load, when there are none."""
+    for account in state.accounts.values():
+        _check(state, _margins(account))
+
+
+def _margins(account: Account) -> list[_Margin]:
+    found: list[_Margin] = []
+    cross: list[Position] = []
+    for position in account.positions.values():
+        if position.quantity:
+            if position.isolated:
+                found.append((account, [position]))
+            else:
+                cross.append(position)
+    if cross:
+        found.append((account, cross))
+    return found
+
+
+def _margin_of(account: Account, position: Position) -> _Margin:
+    if position.isolated:
+        return account, [position]
+    return account, [other for other in account.positions.values() if other.quantity and not other.isolated]
+
+
+def _check(state: State, margins: list[_Margin]) -> None:
+    """Liquidate what is used up, worst margin ratio first, then by name and symbol; watch the rest from here on."""
+    due: dict[tuple[int, str, str], _Margin] = {}
+    for account, positions in margins:
         if account is state.insurance:
             continue
-        equity, maintenance = _carried(state, account, account.positions[market.symbol])
-        if equity <= maintenance:
-            due.append((equity * RATE_UNIT // maintenance if maintenance else 0, name))
-    for _, name in sorted(due):
-        account = state.accounts[name]
-        position = account.positions[market.symbol]
-        # Unwinding the one before may have met this account's orders, and so have changed or closed its position.
-        if not position.quantity:
-            continue
-        equity, maintenance = _carried(state, account, position)
+        equity, maintenance = _carried(state, account, positions[0])
         if equity > maintenance:
+            _watch(account, positions, equity - maintenance)
+        else:
+            ratio = equity * RATE_UNIT // maintenance if maintenance else 0
+            due[ratio, account.name, positions[0].market.symbol] = account, positions
+    for key in sorted(due):
+        account, positions = due[key]
+        # Unwinding the one before may have met this account's orders, and so have changed or closed its positions.
+        positions = [position for position in positions if position.quantity]
+        if not positions:
             continue
-        if position.isolated:
-            _liquidate_isolated(state, account, market)
+        equity, maintenance = _carried(state, account, positions[0])
+        if equity > maintenance:
+            _watch(account, positions, equity - maintenance)
+        elif positions[0].isolated:
+            _liquidate_isolated(state, account, positions[0].market)
         else:
             _liquidate_cross(state, account)
+
+
+def _watch(account: Account, positions: list[Position], slack: int) -> None:
+    part = slack // len(positions)
+    for position in positions:
+        price = position.market.valuation_price
+        if price is not None:
+            position.market.alarms.watch(account, position, price, part)
 
 
 def _carried(state: State, account: Account, position: Position) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tickwire.exchange.alarms import AlarmQueue
 from tickwire.exchange.book import OrderBook
 from tickwire.exchange.candles import Candles
 from tickwire.exchange.conditionals import TriggerQueue
@@ -20,8 +21,8 @@ class Market:
     """The state of one symbol."""
 
     __slots__ = (
-        "book", "candles", "holders", "instrument", "last_price", "multiplier", "open_interest", "prices", "symbol",
-        "triggers",
+        "alarms", "book", "candles", "holders", "instrument", "last_price", "multiplier", "open_interest", "prices",
+        "symbol", "triggers",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, candle_retention: int) -> None:
@@ -32,6 +33,7 @@ class Market:
         self.candles = Candles(candle_retention)
         self.prices = PriceState(instrument)
         self.triggers = TriggerQueue()
+        self.alarms = AlarmQueue()
         self.last_price: int | None = None
         self.open_interest = 0  # steps held long
         self.holders: dict[str, Account] = {}  # accounts with a position here

@@ -22,6 +22,7 @@ def hold(state: State, order: Order) -> None:
     if not instrument.perpetual:
         asset, order.reserve = _spot_reserve(state, order)
         account.reserved[asset] = account.reserved.get(asset, 0) + order.reserve
+        state.events.weakened[account] = None
         return
     position = state.position(account, market)
     if order.reduce_only:
@@ -151,10 +152,13 @@ def change_position(
         market.holders.pop(account.name, None)
     account.refresh_reserve(position)
     state.events.accounts[account] = None
+    state.events.weakened[account] = None
 
 
 def _flatten(position: Position) -> None:
     position.quantity = position.cost = position.added_margin = 0
+    position.alarm += 1  # what comes next may be hurt from the other side
+    position.alarm_price = None
     position.fees_paid = position.funding_paid = 0
     position.opened_by.clear()
     for bracket in position.brackets:

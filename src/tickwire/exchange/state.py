@@ -107,11 +107,14 @@ class State:
     def deposit(self, account: Account, asset: str, amount: int) -> None:
         """Move money in from outside, or out."""
         account.wallets[asset] = account.wallets.get(asset, 0) + amount
+        if amount < 0:
+            self.events.weakened[account] = None
         self.deposits[asset] = self.deposits.get(asset, 0) + amount
 
     def take_fee(self, account: Account, asset: str, amount: int) -> None:
         """Move a trading fee from a wallet to the exchange."""
         account.wallets[asset] -= amount
+        self.events.weakened[account] = None
         self.fees[asset] = self.fees.get(asset, 0) + amount
 
     def record(

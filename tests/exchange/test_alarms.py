@@ -2,8 +2,8 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.exchange.world import World
+
 from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.alarms import SWEEP_AT, AlarmQueue
 from tickwire.exchange.instruments import MONEY_UNIT
@@ -51,7 +51,7 @@ def test_a_new_alarm_replaces_the_old_one_and_old_ones_are_swept() -> None:
     queue = AlarmQueue()
     for index in range(4 * SWEEP_AT):
         # Each time nearer, so that none is near enough to stay.
-        queue.watch(account, position, 749_370, (100_000 - 20 * index) * MONEY_UNIT)
+        queue.watch(account, position, 749_370, (70_000 - 20 * index) * MONEY_UNIT)
     assert len(queue) <= SWEEP_AT + 1
     assert queue.due(1) == [(account, position)]
     assert queue.due(1) == []

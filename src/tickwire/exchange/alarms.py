@@ -6,8 +6,8 @@ position gets a new alarm, nearer to where it would not. So alarms decide when t
 part of the state, and are made anew after a load.
 
 The slack of a margin (its equity above the maintenance margin) is divided evenly over its positions, one for an
-isolated margin, all cross ones for the cross margin: as long as each has lost less than its part, the sum holds. What makes an
-account worse otherwise than by the mark (a fill, a fee, funding, a withdrawal, a reserve) has it measured at once.
+isolated margin, all cross ones for the cross margin: as long as each has lost less than its part, the sum holds. What
+makes an account worse otherwise than by the mark (a fill, a fee, funding, a withdrawal, a reserve) has it measured at once.
 """
 
 from heapq import heapify, heappop, heappush

@@ -26,7 +26,7 @@ __all__ = [
 FORMAT = 1
 
 _CHECKSUM_BYTES = 4
-# The fastest level: it halves a snapshot, the next ones take twice the time for a tenth more.
+# The fastest level: it halves a snapshot; level 3 takes twice as long for 2 % less, level 6 four times for 4 %.
 _COMPRESSION_LEVEL = 1
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -77,7 +77,7 @@ def state_hash(data: bytes) -> str:
 
 
 def pack_snapshot(sequence: int, data: bytes) -> PackedSnapshot:
-    """Compress and hash a snapshot; takes about 10 ms a megabyte, outside the GIL."""
+    """Compress and hash a snapshot; takes some 25 ms a megabyte, outside the GIL."""
     return PackedSnapshot(sequence, zlib.compress(data, _COMPRESSION_LEVEL), state_hash(data))
 
 

@@ -60,6 +60,7 @@ async def test_another_account_sees_nothing_of_it(client: Client, gateway: Direc
         ("count=0", "InvalidParameter", "count"),
         ("count=1001", "InvalidParameter", "count"),
         ("productType=FUTURE", "InvalidParameter", "productType"),
+        ("productType=null", "InvalidParameter", "productType"),
         ("before=17", "InvalidParameter", "before"),
         ("after=123e4567-e89b-42d3-a456-426614174000", "OrderNotFound", "after"),
         ("startTime=1765975842000", "InvalidParameter", "startTime"),

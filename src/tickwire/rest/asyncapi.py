@@ -4,12 +4,11 @@ It speaks as the server: ``receive`` is what clients send, ``send`` what they ge
 on which AsyncAPI 3.0 builds.
 """
 
-from typing import Any
-
 import msgspec
 
 from tickwire import __version__
 from tickwire.rest import examples
+from tickwire.rest.schemas import Json, schemas_of
 from tickwire.rest.stream_topics import TOPICS, TopicDocument
 from tickwire.wire.closes import CLOSES
 from tickwire.wire.envelope import MAX_ID_LENGTH
@@ -17,8 +16,6 @@ from tickwire.wire.errors import ERRORS
 from tickwire.wire.signing import STREAM_PATH
 
 __all__ = ["asyncapi_document"]
-
-Json = dict[str, Any]
 
 _DESCRIPTION = f"""\
 One WebSocket for market and account data. Rows have the schema of the matching REST reply.
@@ -64,9 +61,7 @@ _TIME: Json = {
 
 def asyncapi_document() -> Json:
     """The document; what it holds encodes to JSON."""
-    types = list({id(topic.row): topic.row for topic in TOPICS}.values())
-    row_schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
-    schema_of = {id(row): schema for row, schema in zip(types, row_schemas, strict=True)}
+    schema_of, components = schemas_of(topic.row for topic in TOPICS)
     messages = {**_operation_messages(), **_reply_messages()}
     for topic in TOPICS:
         row = schema_of[id(topic.row)]
@@ -95,7 +90,7 @@ def asyncapi_document() -> Json:
                 "host": "{host}",
                 "protocol": "ws",
                 "description": "The same host and port as REST.",
-                "variables": {"host": {"default": "127.0.0.1", "description": "Host and port of the server."}},
+                "variables": {"host": {"default": "127.0.0.1:8080", "description": "Host and port of the server."}},
                 "security": [
                     {"$ref": f"#/components/securitySchemes/{name}"}
                     for name in ("apiKey", "apiExpires", "apiSignature")
@@ -134,7 +129,7 @@ def asyncapi_document() -> Json:
         },
         "components": {
             "messages": messages,
-            "schemas": _as_draft_7(components),
+            "schemas": components,
             "securitySchemes": _SECURITY_SCHEMES,
         },
         "x-close-codes": [msgspec.to_builtins(close) for close in CLOSES.values()],
@@ -236,7 +231,6 @@ def _reply_messages() -> Json:
 
 def _data_message(topic: TopicDocument, row: Json) -> Json:
     """The data frames of a topic."""
-    row = _as_draft_7(row)
     parts = [_data_part("SNAPSHOT", row)]
     if topic.updates:
         changed = {"$ref": f"#/components/schemas/{topic.row.__name__}Change"} if topic.partial else row
@@ -281,19 +275,6 @@ def _data_part(action: str, row: Json) -> Json:
         "properties": {"actionType": {"const": action}, "rows": {"type": "array", "items": row}},
         "additionalProperties": False,
     }
-
-
-def _as_draft_7(schema: Any) -> Any:
-    """Tuples in the words of draft 7: ``items`` for ``prefixItems``, ``additionalItems`` for ``items``."""
-    if isinstance(schema, list):
-        return [_as_draft_7(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    converted = {name: _as_draft_7(part) for name, part in schema.items()}
-    if "prefixItems" in converted:
-        converted["additionalItems"] = converted.pop("items")
-        converted["items"] = converted.pop("prefixItems")
-    return converted
 
 
 _QUERY: Json = {

@@ -1,19 +1,17 @@
 """The OpenAPI 3.1 document, made from the table of endpoints and the wire's types."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from tickwire import __version__
 from tickwire.rest.control import TOKEN_HEADER
 from tickwire.rest.endpoint import Endpoint
+from tickwire.rest.schemas import Json, schemas_of
 from tickwire.wire.errors import BARE_CODES, ERRORS, ApiError
 from tickwire.wire.requests import NoQuery
 
 __all__ = ["openapi_document"]
-
-Json = dict[str, Any]
 
 _DESCRIPTION = """\
 A derivatives exchange's API as served by tickwire. The stream is described in [its own document](/docs/stream).
@@ -50,9 +48,7 @@ _PATH_PARAMETER: Json = {
 
 def openapi_document(table: Sequence[Endpoint]) -> Json:
     """The document; what it holds encodes to JSON."""
-    types = {id(kind): kind for endpoint in table for kind in (endpoint.request, endpoint.reply)}
-    schemas, components = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
-    schema_of = dict(zip(types, schemas, strict=True))
+    schema_of, components = schemas_of(kind for endpoint in table for kind in (endpoint.request, endpoint.reply))
     paths: Json = {}
     for endpoint in table:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schema_of, components)

@@ -3,13 +3,12 @@
 import html
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-__all__ = ["stream_page"]
+from tickwire.rest.schemas import Json
 
-Json = dict[str, Any]
+__all__ = ["stream_page"]
 
 _CODE = re.compile(r"(`+)(.+?)\1")
 _TIMESTAMP_PATTERN = "^[0-9]{19}$"
@@ -149,10 +148,8 @@ def _type(schema: Json) -> str:
     if "enum" in schema:
         return ", ".join("null" if value is None else f"<code>{_text(value)}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
-        items = schema.get("items")
-        if isinstance(items, list):
-            return f"[{', '.join(_type(part) for part in items)}]"
-        return f"array of {_type(items)}" if items else "array"
+        length = f"{schema['maxItems']} " if "maxItems" in schema else ""
+        return f"array of {length}{_type(schema['items'])}"
     if schema.get("format") == "decimal":
         return "decimal"
     if schema.get("pattern") == _TIMESTAMP_PATTERN:

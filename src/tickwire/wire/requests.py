@@ -66,6 +66,9 @@ class Request(msgspec.Struct, rename="camel", kw_only=True):
     """Base of all requests: snake case here, camel case on the wire."""
 
 
+R = TypeVar("R", bound=Request)
+
+
 class NoQuery(Request):
     """An endpoint without parameters."""
 
@@ -233,9 +236,15 @@ def decode_body(body: bytes, type: type[T]) -> T:
         raise ApiError("InvalidParameter", f"body: expected a JSON object: {error}"[:200]) from None
 
 
-def decode_query(parameters: dict[str, str], type: type[T]) -> T:
+def decode_query(parameters: dict[str, str], type: type[R]) -> R:
     """Read query parameters. Raises ``ApiError`` InvalidParameter that names the field."""
     try:
-        return msgspec.convert(parameters, type=type, strict=False)
+        query = msgspec.convert(parameters, type=type, strict=False)
     except msgspec.ValidationError as error:
         raise _refusal(error, type, "query") from None
+    # Texts are read as what they stand for, and "null" would stand for a parameter that was not sent.
+    for attribute, name in zip(type.__struct_fields__, type.__struct_encode_fields__, strict=True):
+        if name in parameters and getattr(query, attribute) is None:
+            expected = f"one of {_choices(type)[name]}" if name in _choices(type) else "a value"
+            raise ApiError("InvalidParameter", f"{name}: expected {expected}, got {parameters[name]!r}")
+    return query

@@ -161,8 +161,8 @@ class TestAccount:
         assert [order.symbol for order in orders] == [BTC, ETH, SPOT]
         order = trader.account("anna").orders[min(trader.account("anna").orders)]
         assert orders[0] == rows.Order(
-            order_uuid(order.id, order.time), BTC, "BUY", "LIMIT", "0.1", None, "20000.0", None, "NEW", "GTC", None, None,
-            "0.1",
+            order_uuid(order.id, order.time), BTC, "BUY", "LIMIT", "0.1", None, "20000.0", None, "NEW", "GTC", None,
+            None, "0.1",
         )  # fmt: skip
         assert views.open_orders(trader.engine, "anna", ETH) == orders[1:2]
         assert views.order(order) == orders[0]

@@ -161,11 +161,17 @@ async def _serve(
     failures: list[Exception] = []
     servers: list[_Server] = []
 
+    def leave() -> None:
+        for server in servers:
+            server.force_exit = True
+
     def stop() -> None:
         for server in servers:
             # A second signal does not wait for sockets to close.
             server.force_exit = server.should_exit
             server.should_exit = True
+        # Not uvicorn's own timeout: it would call one client that does not answer its close frame an error.
+        loop.call_later(CLOSE_SECONDS, leave)
 
     def failed(error: Exception) -> None:
         failures.append(error)
@@ -227,7 +233,6 @@ async def _serve(
         # uvicorn would believe X-Forwarded-For of a peer on this machine: a key's allow-list and the limits go by the
         # address that a peer has.
         proxy_headers=False,
-        timeout_graceful_shutdown=CLOSE_SECONDS,  # type: ignore[arg-type]  # seconds; a fraction is as good
         backlog=4096,
     )
     host, port = listener.getsockname()[:2]

@@ -12,12 +12,14 @@ import httpx
 import pytest
 from tests.docs.support import Server
 
+from tickwire.exchange.instruments import load_instruments
 from tickwire.service.reference.markdown import anchor
 from tickwire.wire.signing import sign
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
+RUN = (ROOT / "docs" / "how-to" / "run-the-server.md").read_text()
 CONNECT = (ROOT / "docs" / "how-to" / "connect-a-bot.md").read_text()
 # As much as any of the programs needs on a slow machine.
 SECONDS = 60
@@ -185,6 +187,60 @@ def test_the_signature_to_check_ones_code_with_is_right() -> None:
     found = dict(re.findall(r"^\| (secret|message|signature) \| `(.*?)` \|$", CONNECT, re.MULTILINE))
     assert found["message"] == "GET/api/v1/account1700000000"
     assert sign(found["secret"], "GET", "/api/v1/account", "1700000000") == found["signature"]
+
+
+# How to run the server.
+
+
+def shell(server: Server, script: str) -> str:
+    """A script of the page, run where the server was started."""
+    tickwire = f'tickwire() {{ "{sys.executable}" -m tickwire.cli "$@"; }}\n'
+    script = script.replace("http://127.0.0.1:8080", server.url)
+    environment = {name: text for name, text in server.environment.items() if not name.startswith("TICKWIRE_")}
+    result = subprocess.run(
+        ["sh", "-ec", tickwire + script],
+        env=environment,
+        cwd=server.data.parent,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@needs_openssl
+def test_the_shell_of_running_the_server(server: Server) -> None:
+    health, keys, deposit, config = blocks(RUN, "sh")
+    assert json.loads(shell(server, health))["status"] == "ok"
+    *commands, revoke = keys.splitlines()
+    printed = shell(server, "\n".join(commands))
+    assert "account alice, scopes read,trade\n" in printed
+    assert "account alice, scopes read, from 192.0.2.0/24\n" in printed
+    (key, *_) = re.findall(r"^key +(\w+)$", printed, re.MULTILINE)
+    assert f"{key}  alice  read,trade" in printed
+    assert revoke == "tickwire key revoke KEY"
+    assert shell(server, revoke.replace("KEY", key)) == f"revoked {key}\n"
+    assert key not in shell(server, "tickwire key list")
+    (shown,) = blocks(RUN, "json")
+    assert json.loads(shell(server, deposit)).keys() == json.loads(shown).keys()
+    assert "\nport = 9000\n" in shell(server, config)
+
+
+def test_a_second_server_on_the_directory_says_so(server: Server) -> None:
+    command = [sys.executable, "-m", "tickwire.cli", "serve", "--port", "0", "--data", "tickwire-data"]
+    result = subprocess.run(
+        command, env=server.environment, cwd=server.data.parent, capture_output=True, text=True, timeout=SECONDS
+    )
+    assert result.returncode == 1
+    (shown,) = [block for block in blocks(RUN, "text") if block.startswith("tickwire serve:")]
+    assert re.sub(r"process \d+", "process 20186", result.stderr) == shown
+
+
+def test_the_instrument_of_the_page_can_be_read() -> None:
+    (source,) = blocks(RUN, "toml")
+    (instrument,) = load_instruments(source).values()
+    assert instrument.symbol == "LTCUSDT.PERP"
 
 
 # All pages.

@@ -14,7 +14,7 @@ from tickwire.rest.application import endpoints
 from tickwire.service.reference import commands
 from tickwire.service.reference.catalogues import close_codes_page, errors_page, instruments_page, settings_page
 from tickwire.service.reference.commands import commands_page
-from tickwire.service.reference.markdown import anchor, field_table, pretty, schema_of, table
+from tickwire.service.reference.markdown import anchor, field_table, pretty, schemas_of, table
 from tickwire.service.reference.pages import PAGES, main, stale_pages, write_pages
 from tickwire.service.reference.rest import rest_page
 from tickwire.service.reference.topics import topic_refusal, topics_page
@@ -128,7 +128,7 @@ def test_help_is_the_same_whatever_the_callers_settings(monkeypatch: pytest.Monk
 
 
 def test_fields_show_their_types_in_words() -> None:
-    shown = field_table(schema_of(rows.Position)["Position"])
+    shown = field_table(schemas_of([rows.Position])[1]["Position"])
     assert "| `leverage` | integer |" in shown
     assert "| `positionSide` | `LONG` `SHORT` or null |" in shown
     assert "| `boostExpiryTimestamp` | Timestamp or null |" in shown

@@ -13,7 +13,7 @@ from tickwire.exchange.instruments import (
     MarketProfile,
     load_instruments,
 )
-from tickwire.service.reference.markdown import code, schema_of, table, ticked, toml, type_text
+from tickwire.service.reference.markdown import code, schemas_of, table, ticked, toml, type_text
 from tickwire.service.reference.topics import topic_refusal
 from tickwire.service.settings import SettingHelp, describe
 from tickwire.wire.closes import CLOSES
@@ -178,7 +178,7 @@ def _instrument_row(instrument: Instrument) -> list[str]:
 
 
 def _toml_fields(struct: type[msgspec.Struct], meanings: dict[str, str]) -> str:
-    schema = schema_of(struct)[struct.__name__]
+    schema = schemas_of([struct])[1][struct.__name__]
     body = []
     for name, field in schema["properties"].items():
         kind = next(kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null")

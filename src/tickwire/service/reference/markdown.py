@@ -11,9 +11,8 @@ __all__ = [
     "anchor",
     "code",
     "field_table",
-    "named",
     "pretty",
-    "schema_of",
+    "schemas_of",
     "table",
     "ticked",
     "toml",
@@ -55,9 +54,10 @@ def _folded(value: Any, indent: str) -> str:
     return "[\n" + ",\n".join(inner + _folded(part, inner) for part in value) + f"\n{indent}]"
 
 
-def schema_of(type: Any) -> dict[str, Json]:
-    """The JSON schemas of a type and of all it refers to, by name."""
-    return msgspec.json.schema_components([type], ref_template="{name}")[1]
+def schemas_of(types: Iterable[Any]) -> tuple[list[Json], dict[str, Json]]:
+    """The JSON schema of each type, and by name those of the structs that they refer to."""
+    schemas, components = msgspec.json.schema_components(types, ref_template="{name}")
+    return list(schemas), components
 
 
 def type_text(schema: Json) -> str:
@@ -95,13 +95,6 @@ def field_table(schema: Json) -> str:
 def anchor(title: str) -> str:
     """The anchor that GitHub gives a heading."""
     return re.sub(r"[^a-z0-9 _-]", "", title.lower()).replace(" ", "-")
-
-
-def named(schema: Any) -> Any:
-    """The schema with references cut down to the name of what they refer to."""
-    if isinstance(schema, dict):
-        return {name: value.rpartition("/")[2] if name == "$ref" else named(value) for name, value in schema.items()}
-    return [named(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def toml(value: object) -> str:

@@ -11,8 +11,8 @@ from tickwire.service.reference.markdown import (
     anchor,
     code,
     field_table,
-    named,
     pretty,
+    schemas_of,
     table,
     ticked,
     type_text,
@@ -24,8 +24,10 @@ __all__ = ["rest_page"]
 def rest_page() -> str:
     """Every endpoint."""
     table_of = (*endpoints(), *control_endpoints(dict))
-    document = named(openapi_document(table_of))
-    components: Json = document["components"]["schemas"]
+    document = openapi_document(table_of)
+    # Not the document's schemas: those are in the words of OpenAPI, where a tuple is an array of some length.
+    replies, components = schemas_of([endpoint.reply for endpoint in table_of])
+    bodies = schemas_of([endpoint.request for endpoint in table_of])[1]
     limits = ticked(name for name in document["components"]["headers"] if name.startswith("x-ratelimit"))
     head = [
         [f"[`{e.method} {e.path}`](#{anchor(f'{e.method} {e.path}')})", e.scope or "none", e.summary] for e in table_of
@@ -42,20 +44,18 @@ def rest_page() -> str:
         " `control`"
         f" they need the header `{TOKEN_HEADER}` with the `control_token` of `server.json` in the data directory.\n"
     )
-    for endpoint in table_of:
+    for endpoint, reply in zip(table_of, replies, strict=True):
         operation: Json = document["paths"][endpoint.path][endpoint.method.lower()]
-        reply = operation["responses"]["200"]["content"]["application/json"]
         text += (
             f"\n## `{endpoint.method} {endpoint.path}`\n\n{endpoint.summary}. {_scope_text(endpoint)}\n"
             + (f"\n{endpoint.description}\n" if endpoint.description else "")
-            + _request_text(endpoint, operation, components)
-            + f"\nReply: {type_text(reply['schema'])}\n\n"
-            + code(pretty(reply["example"]), "json")
+            + _request_text(endpoint, operation, bodies)
+            + f"\nReply: {type_text(reply)}\n\n"
+            + code(pretty(endpoint.reply_example), "json")
             + f"\nErrors: {ticked(_codes(operation))}.\n"
         )
-    requests = {endpoint.request.__name__ for endpoint in table_of}
     text += "\n# Rows\n"
-    for name in sorted(components.keys() - requests - {"Error", "Empty"}):
+    for name in sorted(components.keys() - {"Empty"}):
         text += f"\n## `{name}`\n\n{components[name].get('description', '')}\n\n" + field_table(components[name])
     return text
 
@@ -68,7 +68,7 @@ def _scope_text(endpoint: Endpoint) -> str:
     return f"Needs a key with the scope `{endpoint.scope}`."
 
 
-def _request_text(endpoint: Endpoint, operation: Json, components: Json) -> str:
+def _request_text(endpoint: Endpoint, operation: Json, bodies: dict[str, Json]) -> str:
     text = ""
     if "parameters" in operation:
         body = [
@@ -85,7 +85,7 @@ def _request_text(endpoint: Endpoint, operation: Json, components: Json) -> str:
         text += "\n" + table(["parameter", "in", "type", "required", "default", "meaning"], body)
     if "requestBody" in operation:
         content = operation["requestBody"]["content"]["application/json"]
-        schema = components[endpoint.request.__name__]
+        schema = bodies[endpoint.request.__name__]
         required = schema.get("required", [])
         body = [
             [

@@ -4,7 +4,7 @@ import msgspec
 
 from tickwire.rest import examples
 from tickwire.rest.stream_topics import TOPICS, TopicDocument
-from tickwire.service.reference.markdown import anchor, code, field_table, pretty, schema_of, table
+from tickwire.service.reference.markdown import anchor, code, field_table, pretty, schemas_of, table
 from tickwire.wire import rows
 from tickwire.wire.envelope import data_frame, decode_operation, failure_reply, pong_reply, success_reply
 from tickwire.wire.errors import ApiError
@@ -117,7 +117,7 @@ def topics_page() -> str:
         text += f"\n## `{entry.name}`\n\n{entry.summary}. {entry.description}\n"
         if isinstance(entry.row, type):
             name = _row_name(entry)
-            text += f"\nA row, `{name}`:\n\n" + field_table(schema_of(entry.row)[name])
+            text += f"\nA row, `{name}`:\n\n" + field_table(schemas_of([entry.row])[1][name])
         snapshot, update = _ROWS[entry.kind]
         frames = [data_frame(entry.example_topic, int(examples.TIME), "SNAPSHOT", snapshot)]
         if update is not None:

@@ -227,6 +227,12 @@ def test_the_shell_of_running_the_server(server: Server) -> None:
     assert "\nport = 9000\n" in shell(server, config)
 
 
+def test_every_file_of_the_data_directory_is_explained(server: Server) -> None:
+    explained = set(re.findall(r"^\| `([\w.]+)`", RUN, re.MULTILINE))
+    there = {re.sub("-(wal|shm|journal)$", "", path.name) for path in server.data.iterdir()}
+    assert there <= explained
+
+
 def test_a_second_server_on_the_directory_says_so(server: Server) -> None:
     command = [sys.executable, "-m", "tickwire.cli", "serve", "--port", "0", "--data", "tickwire-data"]
     result = subprocess.run(

@@ -11,6 +11,7 @@ from tests.journal.samples import Outcomes, batch, recovered
 
 from tickwire.journal import database
 from tickwire.journal.database import FILE_NAME, LOCK_NAME, Durability, StoreError
+from tickwire.journal.mark import MARK_NAME
 from tickwire.journal.store import Store
 
 HOLDER = """
@@ -38,9 +39,9 @@ def test_the_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     store = Store.open(directory)
     assert directory.stat().st_mode & 0o777 == 0o700
     modes = {path.name: path.stat().st_mode & 0o777 for path in directory.iterdir()}
-    assert modes == dict.fromkeys([LOCK_NAME, FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"], 0o600)
+    assert modes == dict.fromkeys([LOCK_NAME, MARK_NAME, FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"], 0o600)
     store.close()
-    assert {path.name for path in directory.iterdir()} == {LOCK_NAME, FILE_NAME}
+    assert {path.name for path in directory.iterdir()} == {LOCK_NAME, MARK_NAME, FILE_NAME}
 
 
 def test_a_second_process_is_told_who_has_the_directory(holder: "subprocess.Popen[str]", tmp_path: Path) -> None:
@@ -96,7 +97,8 @@ def test_a_read_only_directory_is_refused(read_only_directory: Path, somebody: N
 def test_a_read_only_file_is_refused(tmp_path_factory: pytest.TempPathFactory, read_only_directory: Path) -> None:
     read_only_directory.chmod(0o777)
     Store.open(read_only_directory).close()
-    (read_only_directory / LOCK_NAME).chmod(0o666)
+    for name in (LOCK_NAME, MARK_NAME):
+        (read_only_directory / name).chmod(0o666)
     (read_only_directory / FILE_NAME).chmod(0o444)
     user = os.geteuid()
     if user == 0:

@@ -9,12 +9,25 @@ import errno
 import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from tickwire.journal.format import FORMAT
 
-__all__ = ["FILE_NAME", "LOCK_NAME", "Durability", "StoreError", "failure", "lock", "open_reader", "open_writer"]
+__all__ = [
+    "FILE_NAME",
+    "LOCK_NAME",
+    "DamagedJournalError",
+    "Durability",
+    "StoreError",
+    "failure",
+    "lock",
+    "open_reader",
+    "open_writer",
+    "transaction",
+]
 
 FILE_NAME = "exchange.sqlite"
 LOCK_NAME = "lock"
@@ -23,8 +36,8 @@ Durability = Literal["none", "process", "power"]
 
 # none: no fsync ever; a killed process loses nothing, a power cut may cost the file.
 # process: fsync at checkpoints only; a power cut may cost the last commits, never the file.
-# power: fsync at each commit; a power cut costs nothing that was reported as done.
-_SYNCHRONOUS: dict[Durability, str] = {"none": "OFF", "process": "NORMAL", "power": "FULL"}
+# power: as process, and the store syncs the WAL before it reports; a power cut costs nothing that was reported.
+_SYNCHRONOUS: dict[Durability, str] = {"none": "OFF", "process": "NORMAL", "power": "NORMAL"}
 
 # Nobody else writes while the directory is locked; an sqlite3 shell that does is waited for, but not for long.
 _BUSY_SECONDS = 1.0
@@ -42,6 +55,10 @@ CREATE TABLE snapshots (
     sequence INTEGER PRIMARY KEY,
     data BLOB NOT NULL,
     state_hash TEXT NOT NULL
+);
+CREATE TABLE rules (
+    first_sequence INTEGER PRIMARY KEY,
+    data BLOB NOT NULL
 );
 CREATE TABLE orders (
     order_id INTEGER PRIMARY KEY,
@@ -72,6 +89,10 @@ class StoreError(Exception):
     """The journal can't be opened, read or written; the message names the file and says why."""
 
 
+class DamagedJournalError(StoreError):
+    """Part of the journal can't be read; what stands before it can be gone on from (see ``repair``)."""
+
+
 def failure(path: Path, error: Exception) -> StoreError:
     """What an ``OSError`` or an SQLite error on ``path`` means to whoever runs the server."""
     if isinstance(error, OSError):
@@ -84,7 +105,9 @@ def failure(path: Path, error: Exception) -> StoreError:
         return StoreError(f"{path}: no space is left on the disk")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
         return StoreError(f"{path}: expected a file that can be written: {error}")
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if code == sqlite3.SQLITE_CORRUPT:
+        return DamagedJournalError(f"{path}: expected a whole SQLite database: {error}")
+    if code == sqlite3.SQLITE_NOTADB:
         return StoreError(f"{path}: expected a whole SQLite database: {error}")
     return StoreError(f"{path}: {error}")
 
@@ -115,7 +138,7 @@ def lock(directory: Path) -> int:
 
 
 def open_writer(path: Path, durability: Durability) -> sqlite3.Connection:
-    """The one connection that writes, with the schema in place. Raises ``StoreError``."""
+    """A connection that may write, with the schema in place. Raises ``StoreError``."""
     try:
         # Made here, since SQLite would use the umask's mode; its own files beside it get the mode of this one.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -138,8 +161,34 @@ def open_writer(path: Path, durability: Durability) -> sqlite3.Connection:
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, and always sees the last commit. Raises ``StoreError``."""
-    return _connect(path, "ro")
+    """A connection that only reads, and always sees the last commit.
+
+    Raises ``StoreError``, also where the file is no journal that this version can read.
+    """
+    connection = _connect(path, "ro")
+    try:
+        _check_format(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise failure(path, error) from None
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction of the connection that writes, kept whole or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite has rolled back by itself after most failures to write.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -158,20 +207,28 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if _pragma(connection, "journal_mode = WAL") != "wal":
         raise StoreError(f"{path}: expected a local file system, this one can't do SQLite's WAL mode")
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables:
+    if not _tables(connection):
         insert_format = f"INSERT INTO meta VALUES ('format', '{FORMAT}')"  # noqa: S608  # an integer of ours
         connection.executescript(f"BEGIN; {_SCHEMA} {insert_format}; COMMIT")
-        return
-    found = None
+    _check_format(connection, path)
+
+
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
+    tables, found = _tables(connection), None
+    if not tables:
+        raise DamagedJournalError(f"{path}: expected a journal of tickwire, got an empty database")
     if "meta" in tables:
         found = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    if found is None:
+    if found is None or not found[0].isdigit():
         raise StoreError(f"{path}: expected a journal of tickwire, got a database with other tables")
     if int(found[0]) > FORMAT:
         raise StoreError(
             f"{path}: expected format {FORMAT} or older, got {found[0]}: it was written by a newer tickwire, use that"
         )
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 def _pragma(connection: sqlite3.Connection, text: str) -> object:

@@ -53,9 +53,12 @@ class Batch(msgspec.Struct, frozen=True):
 class Recovery(msgspec.Struct, frozen=True):
     """What to start from: a snapshot of the state after command ``sequence``, and the commands after it, in order.
 
-    ``batches`` carry no history, which is kept already. Reading on raises ``StoreError`` at a damaged or missing one.
+    ``batches`` carry no history, which is kept already. Reading on raises ``DamagedJournalError`` at one that is
+    damaged or missing. ``rules`` are those that these commands were made under (see ``Store.set_rules``), each with
+    the first command it holds for; none where none were ever set.
     """
 
     snapshot: bytes | None
     sequence: int
     batches: Iterator[Batch]
+    rules: list[tuple[int, bytes]]

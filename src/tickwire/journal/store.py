@@ -1,25 +1,29 @@
 """The journal of one exchange: commands, snapshots and history in one SQLite file.
 
 Commits are gathered: what one turn of the event loop hands over is written in one transaction at the turn's end, then
-each batch is reported, in order. One operation is on the file at a time:
+each batch is reported, in order.
 
-* a group of batches, written on the loop's own thread. In WAL mode without an fsync that is some 50 us of memory
-  copies, less than handing it to a thread and back costs; and a writing thread starves for as long as the loop is
-  busy, since it needs the GIL again after each statement. Only with durability ``power``, where a commit waits for
-  the disk, a worker thread writes it.
-* upkeep, always on the worker thread: write a snapshot, delete what it made superfluous, copy the WAL back into the
-  database (a checkpoint). A group waits while upkeep is under way, so long deletions stop when there is one.
+All writing is done on the loop's own thread, by one connection. In WAL mode a commit is some 50 us of memory copies,
+less than handing it to a thread and back costs; and a writing thread starves while the loop is busy, since it needs the
+GIL again after each statement. Upkeep is cut into slices of about a millisecond, one a turn. What would wait for the
+disk is on worker threads, and holds up nothing that need not wait for it:
 
-Groups and upkeep take turns, so neither can starve the other.
+* ``power``: the fsync of the WAL, one for all groups that were written meanwhile; they are reported after it;
+* the checkpoint, which copies the WAL back into the database, by a connection of its own;
+* the compression of a snapshot.
+
+A checkpoint and a commit at the same time are safe but for one case, a fault of SQLite 3.7.0 to 3.51.2 (the "WAL-reset
+bug"): a checkpoint may not begin when all of the WAL has been copied already, as a commit may then begin the WAL anew
+under it. So the worker's checkpoint begins only after much has been written since the last one.
 """
 
 import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +33,8 @@ from tickwire.journal import database, recovery
 from tickwire.journal.database import Durability, StoreError
 from tickwire.journal.format import PackedSnapshot, encode_commands, pack_snapshot
 from tickwire.journal.history import History, HistoryPage
+from tickwire.journal.mark import Mark
+from tickwire.journal.pruning import Pruner, Retention
 from tickwire.journal.records import Batch, Recovery
 
 __all__ = ["Done", "Store"]
@@ -38,15 +44,22 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-# How much may be written before a checkpoint. It holds commits up for one or two fsyncs, so it should be rare; the WAL
-# stays about this big on disk and is read back after a crash, so it should not be huge.
-_CHECKPOINT_BYTES = 32 * 1024 * 1024
+# How much is written between two checkpoints. Each costs an fsync or two, whatever it copies, so they should be rare; the
+# WAL is read back after a crash, so it should not be huge.
+_CHECKPOINT_BYTES = 16 * 1024 * 1024
+# The WAL is begun anew only when all of it has been copied. On a busy exchange a commit always comes in between; at this
+# many times the above the rest, which is little, is copied while commits wait.
+_WAL_CHECKPOINTS = 4
 # What a row costs in the WAL at most: its page of the table and its page of the index.
 _ROW_BYTES = 2 * 4096
-# Journal rows deleted in one transaction: a millisecond or two, the longest that a commit waits for it.
-_PRUNE_ROWS = 1000
+# Journal rows deleted in one slice, which takes about a millisecond.
+_PRUNE_ROWS = 500
+
+# Not everywhere there is the cheaper one, which leaves out the file's times.
+_sync_file = getattr(os, "fdatasync", os.fsync)
 
 _INSERT_BATCH = "INSERT INTO journal VALUES (?, ?, ?)"
+_INSERT_RULES = "INSERT OR REPLACE INTO rules VALUES (?, ?)"
 # The columns of the index stay as they are, so that an update leaves it alone.
 _INSERT_ORDER = (
     "INSERT INTO orders (account, order_id, symbol, perpetual, order_time, transact_time, row)"
@@ -57,15 +70,10 @@ _INSERT_EXECUTION = (
     "INSERT INTO executions (account, exec_id, order_id, symbol, perpetual, exec_type, transact_time, row)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
-# The range on the key keeps SQLite from looking at every row of the journal when there is nothing to delete.
-_PRUNE = (
-    "DELETE FROM journal WHERE first_sequence IN (SELECT first_sequence FROM journal"
-    " WHERE first_sequence <= ? AND first_sequence + count - 1 <= ? ORDER BY first_sequence LIMIT ?)"
-)
 
 
 class _Operation(msgspec.Struct, eq=False):
-    """Something under way on the worker thread, and what is done with its outcome on the loop."""
+    """Something under way on a worker thread, and what is done with its outcome on the loop."""
 
     future: Future[object]
     then: Callable[[Future[object]], None]
@@ -86,25 +94,29 @@ class Store:
         self._path = directory / database.FILE_NAME
         self._lock = lock
         self._connection = connection
+        self._last_sequence = recovery.last_sequence(connection)
+        self._checkpointer = database.open_writer(self._path, durability)
         self._history = History(self._path)
+        # SQLite's own synchronous = FULL would have the loop wait for the disk.
+        self._wal = os.open(f"{self._path}-wal", os.O_RDONLY) if durability == "power" else None
         self._loop = loop
-        self._wait_for_disk = durability == "power"
         self._keep_snapshots = keep_snapshots
         self._closed = False
         self._error: StoreError | None = None
 
-        self._last_sequence = recovery.last_sequence(connection)
         self._pending: list[tuple[Batch, Done]] = []
+        self._unsynced: list[Done] = []  # written, not yet on disk
+        self._syncing = False
         self._packed: list[tuple[PackedSnapshot, Done]] = []
         self._prune_up_to = 0  # journal rows up to this sequence are superfluous
-        self._written_bytes = 0  # since the last checkpoint, estimated
+        self._written_bytes = 0  # since the last checkpoint began, estimated
+        self._wal_bytes = 0  # since the WAL was last begun anew, estimated
+        self._checkpointing = False
 
-        # One thread for the file, one to compress snapshots meanwhile.
-        self._executor = ThreadPoolExecutor(2, thread_name_prefix="journal")
+        self._executor = ThreadPoolExecutor(3, thread_name_prefix="journal")  # one for each kind of work above
         self._operations: set[_Operation] = set()
-        self._busy = False  # an operation is on the file
-        self._group_was_last = False
         self._scheduled = False
+        self._proceeding = False
 
     @classmethod
     def open(
@@ -113,32 +125,31 @@ class Store:
         durability: Durability = "process",
         *,
         loop: asyncio.AbstractEventLoop | None = None,
-        keep_snapshots: int = 2,
+        retention: Retention = Retention(),  # noqa: B008  # immutable
     ) -> "Store":
         """Open the journal of ``directory``, making both where there are none, and lock the directory.
 
-        ``durability``: what a power cut may cost, see ``database``; a killed process never loses what was reported as
+        ``durability``: what a power cut may cost (see ``database.Durability``); a killed process never loses what was reported as
         done. ``loop`` is where ``done`` is called; without one it is called before ``commit`` returns.
-        ``keep_snapshots``: how many of the newest are kept, the older ones to fall back to.
 
-        Raises ``StoreError`` when the directory is in use or can't be written, or the file is not a journal, is of a
-        newer format, or is damaged.
+        Raises ``StoreError`` when the directory is in use or can't be written, or the file is not a journal or is of a
+        newer format; ``DamagedJournalError`` when it is damaged or commands that were reported as done are missing.
         """
-        if keep_snapshots < 1:
-            raise ValueError(f"keep_snapshots: expected at least 1, got {keep_snapshots}")
         path = Path(directory)
-        lock = database.lock(path)
-        connection: sqlite3.Connection | None = None
-        try:
-            connection = database.open_writer(path / database.FILE_NAME, durability)
-            return cls(path, lock, connection, loop, durability, keep_snapshots)
-        except (sqlite3.Error, StoreError) as error:
-            if connection is not None:
-                connection.close()
-            os.close(lock)
-            if isinstance(error, StoreError):
-                raise
-            raise database.failure(path / database.FILE_NAME, error) from None
+        file = path / database.FILE_NAME
+        with ExitStack() as held:
+            held.callback(os.close, database.lock(path))
+            recovery.check_end(file)
+            connection = held.enter_context(closing(database.open_writer(file, durability)))
+            history = held.enter_context(closing(History(file)))
+            try:
+                last_sequence = recovery.last_sequence(connection)
+            except sqlite3.Error as error:
+                raise database.failure(file, error) from None
+            mark = held.enter_context(closing(Mark(path, last_sequence)))
+            store = cls(file, connection, history, mark, last_sequence, loop, durability, retention)
+            store._held = held.pop_all()
+            return store
 
     @property
     def last_sequence(self) -> int:
@@ -148,10 +159,22 @@ class Store:
     def recover(self, warn: Callable[[str], None] = _log.warning) -> Recovery:
         """The newest snapshot that is whole, and the batches after it; to be called before the first commit.
 
-        A damaged snapshot is reported by ``warn``, dropped, and an older one taken. Raises ``StoreError`` when that
-        leaves a hole; so does reading ``batches`` at a damaged or missing one, with its sequence number.
+        A damaged snapshot is reported by ``warn``, dropped, and an older one taken. Raises ``DamagedJournalError`` when
+        that leaves a hole; so does reading ``batches`` at a damaged or missing one, with its sequence number.
         """
         return recovery.recover(self._connection, self._path, warn)
+
+    def set_rules(self, data: bytes) -> None:
+        """Keep what the commands from the next one on are made under, and give it back with them; before any commit.
+
+        What a command does may depend on more than the state before it: it can be replayed only by the same rules.
+        Raises ``StoreError``.
+        """
+        try:
+            # Rules that no command was made under are replaced.
+            self._connection.execute(_INSERT_RULES, (self._last_sequence + 1, data))
+        except sqlite3.Error as error:
+            raise database.failure(self._path, error) from None
 
     def commit(self, batch: Batch, done: Done) -> None:
         """Keep a batch; returns at once. ``done(None)`` is called, in order, once it can't be lost any more.
@@ -164,6 +187,7 @@ class Store:
         if batch.first_sequence != self._last_sequence + 1:
             raise ValueError(f"first_sequence: expected {self._last_sequence + 1}, got {batch.first_sequence}")
         self._last_sequence += len(batch.commands)
+        self._newest_time = batch.commands[-1][0]
         self._pending.append((batch, done))
         self._schedule()
 
@@ -177,10 +201,6 @@ class Store:
             raise ValueError(f"sequence: expected at most {self._last_sequence}, got {sequence}")
 
         def packed(future: Future[PackedSnapshot]) -> None:
-            error = future.exception()
-            if error is not None:
-                _report([done], StoreError(f"{self._path}: can't compress a snapshot: {error}"))
-                return
             self._packed.append((future.result(), done))
             self._schedule()
 
@@ -199,17 +219,22 @@ class Store:
         if self._closed:
             return
         self._closed = True
-        # From here on everything is done at once.
+        # From here on everything is done at once, but in order: first what is under way.
         self._loop = None
         self._scheduled = False
+        self._proceeding = True
         while self._operations:
             operation = next(iter(self._operations))
             operation.future.exception()  # waits
             self._finish(operation)
+        self._proceeding = False
         self._proceed()
         self._executor.shutdown()
         self._error = self._error or StoreError(f"{self._path}: the journal is closed")
+        if self._wal is not None:
+            os.close(self._wal)
         self._history.close()
+        self._checkpointer.close()
         self._connection.close()
         os.close(self._lock)
 
@@ -227,92 +252,99 @@ class Store:
         self._proceed()
 
     def _proceed(self) -> None:
-        """Do what is due, until something has to be waited for or a later turn of the loop sees to it."""
-        while not self._busy and not self._scheduled:
-            upkeep = self._due_upkeep()
-            if self._pending and not (upkeep and self._group_was_last):
-                self._group_was_last = True
+        """Write what was handed over and do one slice of upkeep; what is left is for the next turn."""
+        if self._proceeding:  # a report that commits: the loop below goes on with it
+            return
+        self._proceeding = True
+        more = True
+        while more:
+            if self._pending:
                 self._write_group()
-            elif upkeep:
-                self._group_was_last = False
-                upkeep()
-            else:
-                return
+            more = self._do_upkeep() or bool(self._pending)
+            if self._loop is not None:
+                break
+        self._proceeding = False
+        if more:
+            self._schedule()
 
-    def _due_upkeep(self) -> Callable[[], None] | None:
-        if self._packed:
-            return self._write_snapshot
-        if self._error is not None:
-            return None
-        if self._prune_up_to:
-            return self._prune
-        if self._written_bytes >= _CHECKPOINT_BYTES:
-            return self._checkpoint
-        return None
+    def _do_upkeep(self) -> bool:
+        """Do one slice of what is due; whether there is more."""
+        if self._packed and (self._packed[0][0].sequence <= self._written_sequence or self._error is not None):
+            snapshot, done = self._packed.pop(0)
+            self._attempt(lambda: self._insert_snapshot(snapshot))
+            self._settle([done])
+        elif self._error is not None:
+            return False
+        elif self._prune_up_to:
+            self._attempt(self._prune)
+        elif self._written_bytes >= _CHECKPOINT_BYTES and not self._checkpointing:
+            self._checkpoint()
+        return bool(self._packed or (self._prune_up_to and self._error is None))
 
     def _write_group(self) -> None:
         group, self._pending = self._pending, []
+        self._attempt(lambda: self._insert(group))
+        self._settle([done for _, done in group])
 
-        def written(future: Future[None]) -> None:
-            self._check(future)
-            # Still busy: a commit that comes from a done waits its turn, whether there is a loop or not.
-            _report([done for _, done in group], self._error)
+    def _attempt(self, operation: Callable[[], None]) -> None:
+        """Write, unless a failure came before: what is in memory may be ahead of the file, and must not go on."""
+        if self._error is None:
+            try:
+                operation()
+            except Exception as error:
+                self._fail(error)
 
-        self._on_file(lambda: self._insert(group), written, in_thread=self._wait_for_disk)
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            if isinstance(error, sqlite3.Error | OSError):
+                self._error = database.failure(self._path, error)
+            else:
+                self._error = StoreError(f"{self._path}: can't write: {error!r}")
 
-    def _write_snapshot(self) -> None:
-        snapshot, done = self._packed.pop(0)
+    def _settle(self, dones: list[Done]) -> None:
+        """Report what was written, once it can't be lost any more."""
+        if self._wal is None:
+            _report(dones, self._error)
+        else:
+            self._unsynced += dones
+            self._sync(self._wal)
 
-        def written(future: Future[int]) -> None:
-            self._check(future)
-            if self._error is None:
-                self._prune_up_to = future.result()
-            _report([done], self._error)
+    def _sync(self, wal: int) -> None:
+        if self._syncing or not self._unsynced:
+            return
+        waiting, self._unsynced = self._unsynced, []
 
-        self._on_file(lambda: self._insert_snapshot(snapshot), written)
+        def synced(future: Future[None]) -> None:
+            self._syncing = False
+            error = future.exception()
+            if error is not None:
+                # For good: an fsync that is tried again may succeed without having written what the first could not.
+                self._fail(error)
+            _report(waiting, self._error)
+            self._sync(wal)
 
-    def _prune(self) -> None:
-        def pruned(future: Future[bool]) -> None:
-            self._check(future)
-            if self._error is None and future.result():
-                self._prune_up_to = 0
-
-        self._on_file(self._delete_superfluous, pruned)
+        self._syncing = True
+        self._run(lambda: _sync_file(wal), synced)
 
     def _checkpoint(self) -> None:
+        before = self._wal_bytes
+        self._written_bytes = 0
+        self._checkpointing = True
+
         def copied(future: Future[None]) -> None:
-            self._check(future)
-            self._written_bytes = 0
+            self._checkpointing = False
+            error = future.exception()
+            if error is not None:
+                self._fail(error)
+            elif self._wal_bytes == before:
+                self._wal_bytes = 0  # nothing came in between: the next commit begins the WAL anew
+            elif self._wal_bytes >= _CHECKPOINT_BYTES * _WAL_CHECKPOINTS:
+                self._attempt(lambda: _copy_wal(self._connection))
+                self._wal_bytes = 0
 
-        self._on_file(self._copy_wal, copied)
+        self._run(lambda: _copy_wal(self._checkpointer), copied)
 
-    def _check(self, future: Future[T]) -> None:
-        """Remember a failure for good: what is in memory may then be ahead of the file, and must not go on."""
-        error = future.exception()
-        if error is None or self._error is not None:
-            return
-        if isinstance(error, StoreError):
-            self._error = error
-        elif isinstance(error, sqlite3.Error):
-            self._error = database.failure(self._path, error)
-        else:
-            self._error = StoreError(f"{self._path}: can't write: {error!r}")
-
-    # Where it is done.
-
-    def _on_file(self, operation: Callable[[], T], then: Callable[[Future[T]], None], in_thread: bool = True) -> None:
-        self._busy = True
-
-        def finish(future: Future[T]) -> None:
-            try:
-                then(future)
-            finally:
-                self._busy = False
-
-        if in_thread:
-            self._run(operation, finish)
-        else:
-            finish(_outcome(operation))
+    # Worker threads.
 
     def _run(self, operation: Callable[[], T], then: Callable[[Future[T]], None]) -> None:
         """Run ``operation`` on a worker thread and ``then`` on the loop's; both at once when there is no loop."""
@@ -329,13 +361,10 @@ class Store:
         if operation in self._operations:  # close may have come first
             self._operations.remove(operation)
             operation.then(operation.future)
-            self._proceed()
 
-    # The operations themselves, on whichever thread.
+    # What is written.
 
     def _insert(self, group: list[tuple[Batch, Done]]) -> None:
-        if self._error is not None:
-            raise self._error
         batches = [
             (batch.first_sequence, len(batch.commands), encode_commands(batch.first_sequence, batch.commands))
             for batch, _ in group
@@ -350,12 +379,9 @@ class Store:
             if executions:
                 executemany(_INSERT_EXECUTION, executions)
         blob_bytes = sum(len(blob) for _, _, blob in batches)
-        self._written_bytes += blob_bytes + _ROW_BYTES * (1 + len(orders) + len(executions))
+        self._note_written(blob_bytes + _ROW_BYTES * (1 + len(orders) + len(executions)))
 
-    def _insert_snapshot(self, snapshot: PackedSnapshot) -> int:
-        """Write a snapshot and delete old ones; up to which sequence the journal is superfluous then."""
-        if self._error is not None:
-            raise self._error
+    def _insert_snapshot(self, snapshot: PackedSnapshot) -> None:
         with self._transaction():
             execute = self._connection.execute
             execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", msgspec.structs.astuple(snapshot))
@@ -364,24 +390,20 @@ class Store:
             ).fetchall()
             oldest: int = newest[-1][0]
             execute("DELETE FROM snapshots WHERE sequence < ?", (oldest,))
-        self._written_bytes += len(snapshot.data)
+        self._note_written(len(snapshot.data))
         # Until there are as many as are wanted, the whole journal is what one can fall back to.
-        return oldest if len(newest) == self._keep_snapshots else 0
+        if len(newest) == self._keep_snapshots:
+            self._prune_up_to = oldest
 
-    def _delete_superfluous(self) -> bool:
-        """Delete journal rows until none is left to delete (true) or a commit waits."""
-        limits = (self._prune_up_to, self._prune_up_to, _PRUNE_ROWS)
-        while True:
-            deleted = self._connection.execute(_PRUNE, limits).rowcount
-            if deleted < _PRUNE_ROWS:
-                return True
-            if self._pending:
-                return False
+    def _prune(self) -> None:
+        deleted = self._connection.execute(_PRUNE, (self._prune_up_to, self._prune_up_to, _PRUNE_ROWS)).rowcount
+        self._note_written(_ROW_BYTES * deleted // 8)  # many rows to a page
+        if deleted < _PRUNE_ROWS:
+            self._prune_up_to = 0
 
-    def _copy_wal(self) -> None:
-        # Nothing is written meanwhile, so this reaches the WAL's end, and the next commit begins it anew; a query that
-        # is under way keeps it from that until the next time, which is why this must not be an error.
-        self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    def _note_written(self, count: int) -> None:
+        self._written_bytes += count
+        self._wal_bytes += count
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -394,6 +416,11 @@ class Store:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+
+
+def _copy_wal(connection: sqlite3.Connection) -> None:
+    # Passive: it copies what it can. A query that is under way may keep it from the end, which is left for the next time.
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 def _outcome(operation: Callable[[], T]) -> Future[T]:

@@ -136,6 +136,25 @@ def test_a_series_keeps_its_newest_candles() -> None:
     assert series.first_from(0) == 0
 
 
+def test_a_dumped_series_loads_back_whatever_was_dumped_before() -> None:
+    series, often = CandleSeries("1", 10), CandleSeries("1", 10)
+    for number in range(300):
+        candle = Candle(number, 100 + number % 7, 200, 50, 100, number, 10**15 * number)
+        series.append(candle)
+        often.append(candle)
+        dumped = often.dump()
+        if number % 50 == 0 or number > 250:
+            assert series.dump() == dumped
+            copy = CandleSeries("1", 10)
+            copy.load(dumped)
+            assert copy.rows == series.rows
+            assert copy.dump() == dumped
+            series = copy  # goes on just like the one it was taken of
+    series.clear()
+    assert len(series) == 0
+    assert series.dump() == [b""]
+
+
 def test_a_months_turnover_may_outgrow_64_bits() -> None:
     candles = Candles(RETENTION)
     for minute in range(20):

@@ -5,6 +5,7 @@ intervals, so these are at any time what was folded so far, merged with the open
 repeat the last close with zero volume; a series begins with the first trade or with the backfilled past.
 """
 
+import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,6 +20,10 @@ MINUTES_A_DAY = DAY // MINUTE
 # because a month's turnover in 10**-8 can outgrow 64 bits.
 _WIDTH = 8
 _SPLIT = 10**12
+_ROW_BYTES = 8 * _WIDTH
+# Rows are trimmed and, for snapshots, packed in blocks of so many, so that the cost of moving the array is paid once in
+# a while, and a candle is packed once and not with every snapshot.
+_BLOCK = 64
 
 
 class Candle:
@@ -56,14 +61,15 @@ class Candle:
 
 
 class CandleSeries:
-    """Closed candles of one interval, oldest first, at most ``retention`` of them."""
+    """Closed candles of one interval, oldest first, ``retention`` of them and less than a block more."""
 
-    __slots__ = ("interval", "retention", "rows")
+    __slots__ = ("_packed", "interval", "retention", "rows")
 
     def __init__(self, interval: str, retention: int) -> None:
         self.interval = interval
         self.retention = retention
         self.rows = array("q")
+        self._packed: list[bytes] = []  # the first whole blocks of the rows, as far as they have been dumped
 
     def __len__(self) -> int:
         return len(self.rows) // _WIDTH
@@ -77,9 +83,14 @@ class CandleSeries:
         """Add the next closed candle; the oldest ones go when there are too many."""
         start, open, high, low, close, volume, turnover = candle.values()
         self.rows.extend((start, open, high, low, close, volume, turnover // _SPLIT, turnover % _SPLIT))
-        # Trimmed in blocks, so that the cost of moving the array is paid once in a while.
-        if len(self) > self.retention + 64:
-            del self.rows[: (len(self) - self.retention) * _WIDTH]
+        if len(self) >= self.retention + _BLOCK:
+            del self.rows[: _BLOCK * _WIDTH]
+            del self._packed[:1]
+
+    def clear(self) -> None:
+        """Forget all candles."""
+        del self.rows[:]
+        self._packed.clear()
 
     def first_from(self, start: int) -> int:
         """The index of the first candle that starts at or after ``start``."""
@@ -91,6 +102,28 @@ class CandleSeries:
             else:
                 high = middle
         return low
+
+    def dump(self) -> list[bytes]:
+        """The rows for a snapshot: whole blocks packed, the rest plain."""
+        size = _BLOCK * _WIDTH
+        for end in range((len(self._packed) + 1) * size, len(self.rows) + 1, size):
+            self._packed.append(_pack(self.rows[end - size : end].tobytes()))
+        return [*self._packed, self.rows[len(self._packed) * size :].tobytes()]
+
+    def load(self, blocks: list[bytes]) -> None:
+        """Take over what ``dump`` gave."""
+        *self._packed, rest = blocks
+        self.rows = array("q", b"".join(map(_unpack, self._packed)) + rest)
+
+
+def _pack(rows: bytes) -> bytes:
+    """A block compressed to a third: first bytes of all rows, then second bytes, and so on, which suits deflate."""
+    return zlib.compress(b"".join([rows[place::_ROW_BYTES] for place in range(_ROW_BYTES)]), 1)
+
+
+def _unpack(packed: bytes) -> bytes:
+    columns = zlib.decompress(packed)
+    return b"".join([columns[row::_BLOCK] for row in range(_BLOCK)])
 
 
 class Candles:
@@ -190,7 +223,7 @@ class Candles:
             if candle.start < until:
                 self.open[interval] = candle
         # What is left would be a gap in the minutes, which are counted by place, and has no part in the last day.
-        del self.series["1"].rows[:]
+        self.series["1"].clear()
         self.volume_day = self.turnover_day = 0
         self.minute = Candle.flat(until, minute.close)
 
@@ -260,7 +293,7 @@ class Candles:
     def dump(self) -> list[object]:
         """The state as plain values for a snapshot."""
         return [
-            [self.series[i].rows.tobytes() for i in INTERVALS],
+            [self.series[i].dump() for i in INTERVALS],
             [(i, _plain(candle)) for i, candle in sorted(self.open.items())],
             None if self.minute is None else _plain(self.minute),
             [str(self.volume_day), str(self.turnover_day)],
@@ -269,8 +302,8 @@ class Candles:
     def load(self, state: Any) -> None:
         """Take over what ``dump`` gave."""
         series, opened, minute, (volume, turnover) = state
-        for interval, data in zip(INTERVALS, series, strict=True):
-            self.series[interval].rows = array("q", data)
+        for interval, blocks in zip(INTERVALS, series, strict=True):
+            self.series[interval].load(blocks)
         self.open = {interval: _candle(values) for interval, values in opened}
         self.minute = None if minute is None else _candle(minute)
         self.volume_day, self.turnover_day = int(volume), int(turnover)

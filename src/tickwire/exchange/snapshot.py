@@ -4,6 +4,7 @@ The bytes are canonical: the same state gives the same bytes, and an engine load
 they were taken of. Money that can outgrow 64 bits is written as text.
 """
 
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from tickwire.exchange.state import State
 
 __all__ = ["SNAPSHOT_VERSION", "SnapshotError", "dump_state", "load_state"]
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 
 
 class SnapshotError(ValueError):
@@ -29,6 +30,7 @@ _ORDER_FIELDS = (
     "max_slippage_price", "reduce_only", "take_profit_price", "stop_loss_price", "conditional", "status",
     "transact_time", "filled_quantity", "filled_cost", "fee", "reserve", "leverage", "cancel_reason", "reject_reason",
 )  # fmt: skip
+_order_values = attrgetter("account.name", "symbol", *_ORDER_FIELDS)
 _POSITION_FIELDS = (
     "leverage", "isolated", "explicit", "quantity", "cost", "added_margin", "fees_paid", "funding_paid",
     "buy_quantity", "buy_reserve", "sell_quantity", "sell_reserve", "order_reserve",
@@ -57,10 +59,7 @@ def dump_state(state: State) -> bytes:
         "fees": _texts(state.fees),
         "deposits": _texts(state.deposits),
         "accounts": [_dump_account(account) for account in state.accounts.values()],
-        "orders": [
-            [order.account.name, order.symbol, *[getattr(order, field) for field in _ORDER_FIELDS]]
-            for _, order in sorted(orders.items())
-        ],
+        "orders": [_order_values(order) for _, order in sorted(orders.items())],
         "stops": [[order.id, order.trigger.id] for _, order in sorted(orders.items()) if order.trigger is not None],
         "brackets": [_dump_bracket(bracket) for _, bracket in sorted(brackets.items())],
         "markets": [_dump_market(market) for market in state.markets.values()],

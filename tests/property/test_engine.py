@@ -8,6 +8,7 @@ import importlib.resources
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -139,6 +140,13 @@ class Trading(RuleBasedStateMachine):
         reference = self.reference[symbol]
         return max(1, reference + reference * offset // 2_000)
 
+    def reducing(self, name: str, symbol: str, side: int, wanted: bool) -> tuple[int, bool]:
+        """(side, reduce-only): the side that reduces, where there is something to reduce."""
+        position = self.engine.accounts[name].positions.get(symbol)
+        if not wanted or symbol not in PERPETUALS or position is None or not position.quantity:
+            return side, wanted and symbol in PERPETUALS
+        return (-1 if position.quantity > 0 else 1), True
+
     @initialize(
         leverages=st.lists(st.sampled_from([1, 5, 10, 25, 50, 50]), min_size=8, max_size=8),
         isolated=st.lists(st.booleans(), min_size=8, max_size=8),
@@ -188,6 +196,7 @@ class Trading(RuleBasedStateMachine):
         self, name: str, symbol: str, side: int, size: int, offset: int, time_in_force: int, reduce_only: bool,
         by_amount: bool, match_counterparty: bool,
     ) -> None:  # fmt: skip
+        side, reduce_only = self.reducing(name, symbol, side, reduce_only)
         price = self.price(symbol, offset)
         quantity = size * UNIT[symbol]
         events = self.apply(
@@ -200,7 +209,7 @@ class Trading(RuleBasedStateMachine):
                 amount=quantity * price * INSTRUMENTS[symbol].multiplier + 12_345 if by_amount else None,
                 price=None if match_counterparty else price,
                 time_in_force=time_in_force,
-                reduce_only=reduce_only and symbol in PERPETUALS,
+                reduce_only=reduce_only,
                 match_counterparty=match_counterparty,
             )
         )
@@ -222,6 +231,7 @@ class Trading(RuleBasedStateMachine):
     def market(
         self, name: str, symbol: str, side: int, size: int, reduce_only: bool, by_amount: bool, worst: int | None
     ) -> None:
+        side, reduce_only = self.reducing(name, symbol, side, reduce_only)
         quantity = size * UNIT[symbol]
         events = self.apply(
             PlaceOrder(
@@ -231,7 +241,7 @@ class Trading(RuleBasedStateMachine):
                 OrderType.MARKET,
                 quantity=None if by_amount else quantity,
                 amount=quantity * self.reference[symbol] * INSTRUMENTS[symbol].multiplier if by_amount else None,
-                reduce_only=reduce_only and symbol in PERPETUALS,
+                reduce_only=reduce_only,
                 max_slippage_price=None if worst is None else self.price(symbol, worst),
             )
         )
@@ -241,6 +251,7 @@ class Trading(RuleBasedStateMachine):
 
     @rule(name=accounts, symbol=symbols, side=sides, size=units, offset=offsets, reduce_only=st.booleans())
     def stop(self, name: str, symbol: str, side: int, size: int, offset: int, reduce_only: bool) -> None:
+        side, reduce_only = self.reducing(name, symbol, side, reduce_only)
         self.apply(
             PlaceOrder(
                 name,
@@ -249,7 +260,7 @@ class Trading(RuleBasedStateMachine):
                 OrderType.STOP_MARKET,
                 quantity=size * UNIT[symbol],
                 trigger_price=self.price(symbol, offset),
-                reduce_only=reduce_only and symbol in PERPETUALS,
+                reduce_only=reduce_only,
             )
         )
 
@@ -375,6 +386,7 @@ def everything_seen(engine: Engine) -> list[Any]:
     return seen
 
 
+@pytest.mark.timeout(600)  # some 15 s of one core; on a machine with much else to do far longer
 def test_trading_keeps_every_invariant_and_replays_the_same() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Trading,

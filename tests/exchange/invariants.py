@@ -7,7 +7,6 @@ from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.book import BookSide, Order
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.events import Change
-from tickwire.exchange.liquidation import cross_maintenance
 from tickwire.exchange.markets import Market
 
 
@@ -130,7 +129,6 @@ def check_position(engine: Engine, account: Account, position: Position) -> None
     """The sums over a symbol's open orders, and the position's own fields."""
     orders = [order for order in account.orders.values() if order.market is position.market]
     assert {o.id: o for o in orders if o.reduce_only} == position.reduce_only_orders
-    fee_rate = engine.settings.taker_fee_rate
     for side, quantity, reserve in (
         (1, position.buy_quantity, position.buy_reserve),
         (-1, position.sell_quantity, position.sell_reserve),
@@ -142,7 +140,7 @@ def check_position(engine: Engine, account: Account, position: Position) -> None
             price = order.trigger_price if order.price is None else order.price
             assert price is not None
             notional = price * order.remaining * position.market.multiplier
-            assert order.reserve == margin.order_reserve(notional, side, position.leverage, fee_rate)
+            assert order.reserve == margin.order_reserve(notional, side, position.leverage, account.taker_fee_rate)
     assert position.order_reserve == position.reserve_with()
     for order in position.reduce_only_orders.values():
         assert order.reserve == 0
@@ -174,4 +172,4 @@ def check_liquidated(engine: Engine) -> None:
                 assert equity > position.maintenance_margin(engine.margin_on_entry), account.name
             else:
                 equity = account.cross_wallet(engine.collateral) + account.cross_unrealized_pnl()
-                assert equity > cross_maintenance(account), account.name
+                assert equity > account.cross_maintenance(), account.name

@@ -83,7 +83,7 @@ def test_the_reserve_of_a_short_closes_at_a_higher_bankruptcy_price() -> None:
 
 
 def test_example_13_cross_liquidation_prices() -> None:
-    """Published with tiered rates; a tier's deduction lowers the maintenance margin, as a larger wallet would."""
+    """Published with tiered rates: a tier's deduction lowers the maintenance margin."""
     eth = ("3683.979", "1456.84", "1335.18", "0.1", "135365")
     btc = ("109.488", "32481.98", "31967.27", "0.025", "16300")
     wallet = money("1535443.01")
@@ -96,11 +96,12 @@ def test_example_13_cross_liquidation_prices() -> None:
         return margin.cross_liquidation_price(
             steps(quantity),
             steps(quantity) * parse_decimal(entry, 2) * multiplier,
-            wallet + money(deduction),
-            margin.maintenance_margin(other_notional, rate(other_rate)) - money(other_deduction),
+            wallet,
+            margin.maintenance_margin(other_notional, rate(other_rate), money(other_deduction)),
             other_notional - steps(other_quantity) * parse_decimal(other_entry, 2) * multiplier,
             rate(maintenance_rate),
             multiplier,
+            money(deduction),
         )
 
     # Published as 1,153.26 and 26,316.89; ours are rounded up to the tick, as for every long.

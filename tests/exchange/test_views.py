@@ -68,7 +68,9 @@ def test_symbols_and_fees(world: World) -> None:
     symbols = views.symbols(world.engine)
     assert symbols.spot == ["BTCUSDT", "ETHUSDT"]
     assert len(symbols.perpetual_swap) == 6
-    assert views.fee_rates(World().engine) == [rows.FeeRate(0, "0", "0", "0.0006")]
+    levels = views.fee_rates(World().engine)
+    assert levels[0] == rows.FeeRate(0, "0", "0", "0.0006")
+    assert [row.level for row in levels] == list(range(12))
 
 
 def test_klines(world: World) -> None:

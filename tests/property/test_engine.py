@@ -72,6 +72,7 @@ class Trading(RuleBasedStateMachine):
         self.outcomes: list[Any] = []
         self.reference = dict(START_PRICE)
         self.candles = {symbol: NaiveCandles() for symbol in SYMBOLS}
+        self.fills = 0
         self.save_at: set[int] = set()
         self.whole = True
         self._settle = matching.settle
@@ -93,7 +94,8 @@ class Trading(RuleBasedStateMachine):
             assert position is not None
             assert before * order.side < 0, "a reduce-only fill without a position to reduce"
             assert abs(position.quantity) == abs(before) - quantity, "a reduce-only fill that grows or flips"
-        if fee_rate == self.settings.taker_fee_rate:
+        self.fills += 1
+        if self.fills % 2 == 0:  # the maker's side of a trade is settled first, then the taker's
             self.candles[order.symbol].trade(state.time, price, quantity, price * quantity * order.market.multiplier)
 
     def teardown(self) -> None:

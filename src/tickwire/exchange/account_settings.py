@@ -3,7 +3,7 @@
 from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.commands import AdjustMargin, Deposit, SetLeverage, SetTradeMode
 from tickwire.exchange.order_rows import money_text
-from tickwire.exchange.settlement import perpetual_reserve
+from tickwire.exchange.settlement import remeasure_orders
 from tickwire.exchange.state import State
 from tickwire.wire.errors import ApiError
 
@@ -43,7 +43,7 @@ def _change_leverage(state: State, account: Account, position: Position, leverag
     old = position.leverage
     before = position.held_margin + position.order_reserve
     free = state.free(account)
-    _measure(state, account, position, leverage)
+    _measure(account, position, leverage)
     needed = position.held_margin + position.order_reserve - before
     error: ApiError | None = None
     if needed > max(0, free):
@@ -57,21 +57,13 @@ def _change_leverage(state: State, account: Account, position: Position, leverag
         if equity <= position.maintenance_margin(state.margin_on_entry):
             error = ApiError("InvalidMargin", f"leverage: at {leverage} the position would be liquidated at once")
     if error is not None:
-        _measure(state, account, position, old)
+        _measure(account, position, old)
         raise error
 
 
-def _measure(state: State, account: Account, position: Position, leverage: int) -> None:
+def _measure(account: Account, position: Position, leverage: int) -> None:
     position.leverage = leverage
-    for order in account.orders.values():
-        if order.market is position.market and not order.reduce_only:
-            reserve = perpetual_reserve(state, order, position)
-            if order.side > 0:
-                position.buy_reserve += reserve - order.reserve
-            else:
-                position.sell_reserve += reserve - order.reserve
-            order.reserve = reserve
-    account.refresh_reserve(position)
+    remeasure_orders(account, position.market)
 
 
 def adjust_margin(state: State, command: AdjustMargin) -> None:

@@ -87,7 +87,8 @@ class Position:
         market = self.market
         price = market.valuation_price
         notional = self.cost if on_entry or price is None else self.quantity * price * market.multiplier
-        return margin.maintenance_margin(notional, market.instrument.maint_margin_rate)
+        tier = market.instrument.tier(abs(notional))
+        return margin.maintenance_margin(notional, tier.rate, tier.deduction)
 
     def reserve_with(self, quantity: int = 0, reserve: int = 0, side: int = 1) -> int:
         """What all open orders would hold with one more of ``quantity`` that on its own holds ``reserve``.
@@ -116,12 +117,20 @@ class Position:
 class Account:
     """One client of the exchange."""
 
-    __slots__ = ("house", "multiple_positions", "name", "order_reserve", "orders", "positions", "reserved", "wallets")
+    __slots__ = (
+        "fee_level", "house", "maker_fee_rate", "multiple_positions", "name", "order_reserve", "orders", "positions",
+        "reserved", "taker_fee_rate", "volume_today", "volumes", "wallets",
+    )  # fmt: skip
 
     def __init__(self, name: str, house: bool) -> None:
         self.name = name
         self.house = house
         self.multiple_positions = False
+        self.fee_level = 0
+        self.maker_fee_rate = 0  # those of the fee level
+        self.taker_fee_rate = 0
+        self.volume_today = 0  # money traded since midnight UTC
+        self.volumes: list[int] = []  # of the last 30 closed days, newest last
         self.wallets: dict[str, int] = {}  # asset: money
         self.reserved: dict[str, int] = {}  # asset: money held by open spot orders
         self.order_reserve = 0  # USDT held by open perpetual orders
@@ -167,6 +176,10 @@ class Account:
         """The wallet without what isolated positions hold and spot orders have set aside."""
         isolated = sum([p.isolated_margin for p in self.positions.values() if p.isolated and p.quantity])
         return self.wallets.get(collateral, 0) - self.reserved.get(collateral, 0) - isolated
+
+    def cross_maintenance(self) -> int:
+        """Maintenance margin of all cross positions, on the mark."""
+        return sum([p.maintenance_margin(False) for p in self.positions.values() if p.quantity and not p.isolated])
 
     def spot_free(self, asset: str) -> int:
         """Wallet without what open spot orders hold, for an asset that is no collateral."""

@@ -7,7 +7,8 @@ part of the state, and are made anew after a load.
 
 The slack of a margin (its equity above the maintenance margin) is divided evenly over its positions, one for an
 isolated margin, all cross ones for the cross margin: as long as each has lost less than its part, the sum holds. What
-makes an account worse otherwise than by the mark (a fill, a fee, funding, a withdrawal, a reserve) has it measured at once.
+makes an account worse otherwise than by the mark (a fill, a fee, funding, a withdrawal, a reserve) has it measured at
+once.
 """
 
 from heapq import heapify, heappop, heappush
@@ -44,7 +45,7 @@ class AlarmQueue:
         A tick costs |q| times the multiplier, and the maintenance margin of a short grows with the mark too.
         """
         quantity = position.quantity
-        rate = position.market.instrument.maint_margin_rate if quantity < 0 else 0
+        rate = position.market.instrument.top_maint_margin_rate if quantity < 0 else 0
         distance = slack * RATE_UNIT // (abs(quantity) * position.market.multiplier * (RATE_UNIT + rate))
         # Rounding of the maintenance margin may bring the end one tick nearer than the division says.
         latest = price - distance + 1 if quantity > 0 else price + distance - 1

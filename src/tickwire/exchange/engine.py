@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tickwire.exchange.account_settings import adjust_margin, deposit, set_leverage, set_trade_mode
-from tickwire.exchange.accounts import Account
 from tickwire.exchange.commands import (
     AdjustMargin,
     AmendOrder,
@@ -25,16 +24,18 @@ from tickwire.exchange.commands import (
     Tick,
     VenuePrices,
 )
+from tickwire.exchange.deleveraging import unwind
 from tickwire.exchange.events import Change, Events
+from tickwire.exchange.fees import begin_days
 from tickwire.exchange.funding import pay_funding
 from tickwire.exchange.instruments import Instrument
-from tickwire.exchange.liquidation import check_marks, check_weakened, unwind, watch_all
+from tickwire.exchange.liquidation import check_marks, check_weakened, watch_all
 from tickwire.exchange.markets import Market
 from tickwire.exchange.orders import amend_order, cancel_all, cancel_order, fire_triggers, place_order
 from tickwire.exchange.snapshot import dump_state, load_state
 from tickwire.exchange.state import EngineSettings, State
 from tickwire.wire.errors import ApiError
-from tickwire.wire.intervals import MINUTE, SECOND
+from tickwire.wire.intervals import DAY, MINUTE, SECOND
 
 __all__ = ["Engine"]
 
@@ -125,6 +126,9 @@ class Engine(State):
         """What happens with the passing of seconds."""
         second = time - time % SECOND
         events = self.events
+        days = second // DAY - (self.next_second - SECOND) // DAY
+        if days and self.next_second:
+            begin_days(self, days)
         new_minute = second // MINUTE != (self.next_second - SECOND) // MINUTE
         self.next_second = second + SECOND
         for market in self.markets.values():
@@ -187,8 +191,7 @@ class Engine(State):
 
     def _create_account(self, command: CreateAccount) -> None:
         if command.account not in self.accounts:
-            account = self.accounts[command.account] = Account(command.account, command.house)
-            self.events.accounts[account] = None
+            self.events.accounts[self.open_account(command.account, command.house)] = None
 
     def _backfill(self, command: BackfillCandles) -> None:
         market = self.market(command.symbol)

@@ -49,6 +49,21 @@ class MarketProfile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spot_of: str = ""  # a perpetual whose price this spot pair follows
 
 
+class TierFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One ``[[instrument.tier]]``: the maintenance rate of the part of a notional above ``from_notional``."""
+
+    from_notional: str
+    maint_margin_rate: str
+
+
+class Tier(msgspec.Struct, frozen=True):
+    """A bracket of position notionals (money): maintenance margin = notional * rate - deduction."""
+
+    from_notional: int
+    rate: int
+    deduction: int
+
+
 class InstrumentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One ``[[instrument]]`` table as written."""
 
@@ -71,6 +86,7 @@ class InstrumentFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     impact_notional: str = "10000"
     trading: bool = True
     market: MarketProfile | None = None
+    tier: list[TierFile] = []
 
 
 class Instrument:
@@ -84,7 +100,8 @@ class Instrument:
         "base", "base_interest_rate", "funding_interval", "funding_interval_hours", "funding_rate_cap",
         "impact_notional", "init_margin_rate", "maint_margin_rate", "market", "max_leverage", "max_notional",
         "max_open_interest", "max_position", "max_slippage", "min_notional", "multiplier", "perpetual",
-        "price_places", "price_value", "quantity_places", "quantity_value", "quote", "step_money", "symbol", "trading",
+        "price_places", "price_value", "quantity_places", "quantity_value", "quote", "step_money", "symbol", "tiers",
+        "top_maint_margin_rate", "trading",
     )  # fmt: skip
 
     def __init__(self, source: InstrumentFile) -> None:
@@ -138,6 +155,8 @@ class Instrument:
             # Funding times are counted from midnight: every day must have the same ones.
             raise InstrumentError(f"{source.symbol}: funding_interval_hours: expected a divisor of 24, got {hours}")
         self.funding_interval = hours * 3_600_000_000_000
+        self.tiers = _tiers(source, self.maint_margin_rate)
+        self.top_maint_margin_rate = self.tiers[-1].rate  # no tick of a price adds more than this share
         # Published: the funding rate is capped at +-75 % of the maintenance margin rate.
         self.funding_rate_cap = self.maint_margin_rate * 3 // 4
         if self.perpetual and not (self.init_margin_rate and self.maint_margin_rate and self.max_leverage >= 1):
@@ -177,9 +196,31 @@ class Instrument:
         """A positive quantity in steps. Raises ``ApiError`` InvalidParameter that names the field."""
         return _parse_units(field, text, self.quantity_places, self.quantity_value, "quantity step")
 
+    def tier(self, notional: int) -> Tier:
+        """The tier of a position's notional (money, without a sign)."""
+        tiers = self.tiers
+        index = len(tiers) - 1
+        while tiers[index].from_notional > notional:
+            index -= 1
+        return tiers[index]
+
     def notional(self, ticks: int, steps: int) -> int:
         """The exact quote money of a quantity at a price."""
         return ticks * steps * self.multiplier
+
+
+def _tiers(source: InstrumentFile, rate: int) -> tuple[Tier, ...]:
+    """The first tier is the instrument's own rate; each deduction makes the margin continuous at the tier's start."""
+    tiers = [Tier(0, rate, 0)]
+    for entry in source.tier:
+        start = _positive(source, "tier.from_notional", entry.from_notional, MONEY_PLACES)
+        tier_rate = _positive(source, "tier.maint_margin_rate", entry.maint_margin_rate, RATE_PLACES)
+        last = tiers[-1]
+        if start <= last.from_notional or tier_rate <= last.rate or tier_rate >= RATE_UNIT:
+            raise InstrumentError(f"{source.symbol}: tier: expected rising from_notional and maint_margin_rate below 1")
+        # Rounded down, so that the margin is never too small by it.
+        tiers.append(Tier(start, tier_rate, last.deduction + start * (tier_rate - last.rate) // RATE_UNIT))
+    return tuple(tiers)
 
 
 def _parse_units(field: str, text: str, places: int, unit: int, name: str) -> int:

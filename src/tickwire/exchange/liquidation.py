@@ -1,23 +1,20 @@
 """Liquidation: on the mark price, a position that its margin no longer carries is taken over and unwound.
 
-The trader's orders are cancelled, the position goes to the insurance account at the price at which the trader's
-margin is used up (the bankruptcy price, kept as an exact cost, not rounded to a tick), and is then closed on the
-book. What the book gives beyond that price is the fund's gain, what it lacks the fund's loss. What could not be
-closed within the maximum slippage is tried again each second.
+The trader's orders are cancelled, and the position goes to the insurance account at the price at which the trader's
+margin is used up: the bankruptcy price, kept as an exact cost, not rounded to a tick. The insurance account unwinds it
+(see deleveraging).
 """
 
 from tickwire.exchange.accounts import Account, Position
-from tickwire.exchange.book import Order
-from tickwire.exchange.commands import OrderType, TimeInForce
-from tickwire.exchange.events import Change
+from tickwire.exchange.deleveraging import unwind
+from tickwire.exchange.forced import forced_fill
 from tickwire.exchange.instruments import RATE_UNIT
 from tickwire.exchange.markets import Market
 from tickwire.exchange.matching import cancel
-from tickwire.exchange.orders import submit_market
 from tickwire.exchange.settlement import change_position
 from tickwire.exchange.state import State
 
-__all__ = ["check_marks", "check_weakened", "cross_maintenance", "unwind", "watch_all"]
+__all__ = ["check_marks", "check_weakened", "watch_all"]
 
 
 # What is margined together: one isolated position, or all cross positions of an account.
@@ -73,7 +70,7 @@ def _check(state: State, margins: list[_Margin]) -> None:
     for account, positions in margins:
         if account is state.insurance:
             continue
-        equity, maintenance = _carried(state, account, positions[0])
+        equity, maintenance = state.carried(account, positions[0])
         if equity > maintenance:
             _watch(account, positions, equity - maintenance)
         else:
@@ -85,7 +82,7 @@ def _check(state: State, margins: list[_Margin]) -> None:
         positions = [position for position in positions if position.quantity]
         if not positions:
             continue
-        equity, maintenance = _carried(state, account, positions[0])
+        equity, maintenance = state.carried(account, positions[0])
         if equity > maintenance:
             _watch(account, positions, equity - maintenance)
         elif positions[0].isolated:
@@ -102,18 +99,6 @@ def _watch(account: Account, positions: list[Position], slack: int) -> None:
             position.market.alarms.watch(account, position, price, part)
 
 
-def _carried(state: State, account: Account, position: Position) -> tuple[int, int]:
-    """(equity, maintenance margin) of an isolated position, or of all cross ones."""
-    if position.isolated:
-        return position.isolated_margin + position.unrealized_pnl, position.maintenance_margin(state.margin_on_entry)
-    return account.cross_wallet(state.collateral) + account.cross_unrealized_pnl(), cross_maintenance(account)
-
-
-def cross_maintenance(account: Account) -> int:
-    """Maintenance margin of all cross positions, on the mark."""
-    return sum([p.maintenance_margin(False) for p in account.positions.values() if p.quantity and not p.isolated])
-
-
 def _liquidate_isolated(state: State, account: Account, market: Market) -> None:
     for order in list(account.orders.values()):
         if order.market is market:
@@ -126,7 +111,7 @@ def _liquidate_isolated(state: State, account: Account, market: Market) -> None:
 def _liquidate_cross(state: State, account: Account) -> None:
     for order in list(account.orders.values()):
         cancel(state, order, "LIQUIDATION")
-    if account.cross_wallet(state.collateral) + account.cross_unrealized_pnl() > cross_maintenance(account):
+    if account.cross_wallet(state.collateral) + account.cross_unrealized_pnl() > account.cross_maintenance():
         return  # what the cancelled spot orders had set aside carries the positions
     positions = [p for p in account.positions.values() if p.quantity and not p.isolated]
     # The cross wallet is what there is to lose; each position brings the part its maintenance margin has in the whole.
@@ -145,34 +130,9 @@ def _liquidate_cross(state: State, account: Account) -> None:
 def _take_over(state: State, account: Account, position: Position, loss: int) -> None:
     """Move a position to the insurance account; the trader realises ``loss``, the new cost carries the difference."""
     market = position.market
-    quantity, cost = position.quantity, position.cost
-    side = -1 if quantity > 0 else 1  # of the trader's closing order
-    size = abs(quantity)
+    side = -1 if position.quantity > 0 else 1  # of the trader's closing order
+    size = abs(position.quantity)
     # Closing at the notional that realises exactly -loss, which is the bankruptcy price times the size.
-    notional = -side * (cost - loss)
-    order = Order(state.next_order_id, state.time, account, market, side, OrderType.MARKET, size, None, TimeInForce.IOC)
-    state.next_order_id += 1
-    order.reduce_only = True
-    order.leverage = position.leverage
-    order.remaining = 0
-    order.filled_quantity = size
-    order.filled_cost = max(0, notional)
-    order.status = "FILLED"
-    order.cancel_reason = "LIQUIDATION"
-    account.wallets[state.collateral] -= loss
-    position.cost = -side * notional  # nothing is left to realise: change_position closes it at its own cost
-    change_position(state, account, market, side, size, notional, 0)
+    notional = -side * (position.cost - loss)
+    forced_fill(state, account, market, side, size, notional, "LIQUIDATION")
     change_position(state, state.insurance, market, -side, size, notional, 0)
-    price = max(1, notional // (size * market.multiplier))
-    state.record(order, "TRADE", price, size, 0)
-    state.events.mark(market, Change.TRADE)
-
-
-def unwind(state: State, market: Market) -> None:
-    """Close what the insurance account holds in a market, as far as the book takes it within the maximum slippage."""
-    position = state.insurance.positions.get(market.symbol)
-    if position is None or not position.quantity:
-        return
-    side = -1 if position.quantity > 0 else 1
-    if market.book.side(-side).best is not None:
-        submit_market(state, state.insurance, market, side, abs(position.quantity), "INVALID")

@@ -41,9 +41,9 @@ def initial_margin(cost: int, leverage: int) -> int:
     return -(-abs(cost) // leverage)
 
 
-def maintenance_margin(notional: int, rate: int) -> int:
-    """q E m (isolated) or q M m (cross), rounded up; the caller chooses the notional."""
-    return -(-abs(notional) * rate // RATE_UNIT)
+def maintenance_margin(notional: int, rate: int, deduction: int = 0) -> int:
+    """q E m (isolated) or q M m (cross), less the tier's deduction, rounded up; the caller chooses the notional."""
+    return -(-abs(notional) * rate // RATE_UNIT) - deduction
 
 
 def order_reserve(notional: int, side: int, leverage: int, fee_rate: int) -> int:
@@ -82,12 +82,13 @@ def cross_liquidation_price(
     other_unrealized: int,
     maintenance_rate: int,
     multiplier: int,
+    deduction: int = 0,
 ) -> int | None:
-    """LP = (W - TMM' + UPNL' - s q E) / (q (m - s)) in ticks, the other cross positions held (mark base).
+    """LP = (W - TMM' + UPNL' + deduction - s q E) / (q (m - s)) in ticks, the other cross positions held (mark base).
 
     Written over ``RATE_UNIT``: the denominator is |q| m - q, whose sign the numerator shares in every live case.
     """
-    numerator = (cross_wallet - other_maintenance + other_unrealized - cost) * RATE_UNIT
+    numerator = (cross_wallet - other_maintenance + other_unrealized + deduction - cost) * RATE_UNIT
     denominator = (abs(quantity) * maintenance_rate - quantity * RATE_UNIT) * multiplier
     return _positive(_to_tick(numerator, denominator, quantity > 0))
 

@@ -13,7 +13,7 @@ from tickwire.exchange.markets import Market
 from tickwire.exchange.settlement import hold, release, settle
 from tickwire.exchange.state import State
 
-__all__ = ["cancel", "finish", "guard", "match", "rest", "set_bracket", "slippage_limit", "walk"]
+__all__ = ["cancel", "drop_reduce_only", "finish", "guard", "match", "rest", "set_bracket", "slippage_limit", "walk"]
 
 
 def slippage_limit(market: Market, side: int, best: int, closing: bool) -> int:
@@ -66,7 +66,6 @@ def match(state: State, taker: Order, limit: int | None) -> None:
     market = taker.market
     side = taker.side
     opposite = market.book.side(-side)
-    settings = state.settings
     while taker.remaining:
         level = opposite.best_level()
         if level is None:
@@ -91,18 +90,18 @@ def match(state: State, taker: Order, limit: int | None) -> None:
                 break
         opposite.fill(maker, quantity)
         taker.remaining -= quantity
-        release(state, maker, quantity, ended=not maker.remaining)
+        release(maker, quantity, ended=not maker.remaining)
         if not maker.remaining:
             del maker.account.orders[maker.id]
-        settle(state, maker, price, quantity, settings.maker_fee_rate)
-        settle(state, taker, price, quantity, settings.taker_fee_rate)
+        settle(state, maker, price, quantity, maker.account.maker_fee_rate)
+        settle(state, taker, price, quantity, taker.account.taker_fee_rate)
         market.last_price = price
         market.candles.trade(state.time, price, quantity, price * quantity * market.multiplier)
         state.events.mark(market, Change.TRADE | Change.BOOK)
         for order in (maker, taker):
             if order.take_profit_price is not None or order.stop_loss_price is not None:
                 guard(state, order)
-            _drop_reduce_only(state, order.account, market)
+            drop_reduce_only(state, order.account, market)
 
 
 def _closable(order: Order) -> int:
@@ -111,7 +110,7 @@ def _closable(order: Order) -> int:
     return max(0, -order.side * position.quantity) if position is not None else 0
 
 
-def _drop_reduce_only(state: State, account: Account, market: Market) -> None:
+def drop_reduce_only(state: State, account: Account, market: Market) -> None:
     """Cancel the reduce-only orders of a position that is gone or has turned to their side."""
     position = account.positions.get(market.symbol)
     if position is None or not position.reduce_only_orders:
@@ -138,7 +137,7 @@ def cancel(state: State, order: Order, reason: str) -> None:
         order.trigger.active = False
         order.trigger = None
     del order.account.orders[order.id]
-    release(state, order, order.remaining, ended=True)
+    release(order, order.remaining, ended=True)
     finish(state, order, reason)
 
 

@@ -196,7 +196,7 @@ def _check_margin(
 ) -> None:
     if position is None:
         position = Position(market, state.default_leverage(market))
-    reserve = margin.order_reserve(notional, side, position.leverage, state.settings.taker_fee_rate)
+    reserve = margin.order_reserve(notional, side, position.leverage, account.taker_fee_rate)
     needed = position.reserve_with(quantity, reserve, side) - position.order_reserve
     if needed <= 0:
         return
@@ -215,7 +215,7 @@ def _check_spot_balance(
     instrument = market.instrument
     if side > 0:
         asset = instrument.quote
-        needed = notional + margin.fee(notional, state.settings.taker_fee_rate)
+        needed = notional + margin.fee(notional, account.taker_fee_rate)
     else:
         asset, needed = instrument.base, quantity * instrument.step_money
     free = state.withdrawable(account, asset)
@@ -257,7 +257,7 @@ def fire_triggers(state: State, market: Market) -> None:
 def _fire_stop(state: State, order: Order) -> None:
     order.trigger = None
     del order.account.orders[order.id]
-    release(state, order, order.remaining, ended=True)
+    release(order, order.remaining, ended=True)
     state.record(order, "TRIGGERED")
     _run_market(state, order)
 
@@ -282,13 +282,22 @@ def _fire_bracket(state: State, bracket: Bracket, take_profit: bool) -> None:
         submit_market(state, account, market, bracket.side, quantity, kind)
 
 
-def submit_market(state: State, account: Account, market: Market, side: int, quantity: int, conditional: str) -> Order:
+def submit_market(
+    state: State,
+    account: Account,
+    market: Market,
+    side: int,
+    quantity: int,
+    conditional: str,
+    max_slippage_price: int | None = None,
+) -> Order:
     """Send a closing MARKET order of the exchange's own making."""
     order = Order(
         state.next_order_id, state.time, account, market, side, OrderType.MARKET, quantity, None, TimeInForce.IOC
     )
     state.next_order_id += 1
     order.conditional = conditional
+    order.max_slippage_price = max_slippage_price
     if market.instrument.perpetual:
         order.reduce_only = True
         order.leverage = account.positions[market.symbol].leverage

@@ -12,7 +12,7 @@ from tickwire.exchange.instruments import RATE_UNIT
 from tickwire.exchange.markets import Market
 from tickwire.exchange.state import State
 
-__all__ = ["change_position", "hold", "perpetual_reserve", "release", "settle"]
+__all__ = ["change_position", "hold", "release", "remeasure_orders", "settle"]
 
 
 def hold(state: State, order: Order) -> None:
@@ -20,7 +20,7 @@ def hold(state: State, order: Order) -> None:
     account, market = order.account, order.market
     instrument = market.instrument
     if not instrument.perpetual:
-        asset, order.reserve = _spot_reserve(state, order)
+        asset, order.reserve = _spot_reserve(order)
         account.reserved[asset] = account.reserved.get(asset, 0) + order.reserve
         state.events.weakened[account] = None
         return
@@ -28,7 +28,7 @@ def hold(state: State, order: Order) -> None:
     if order.reduce_only:
         position.reduce_only_orders[order.id] = order
         return
-    order.reserve = perpetual_reserve(state, order, position)
+    order.reserve = _perpetual_reserve(order, position)
     if order.side > 0:
         position.buy_quantity += order.remaining
         position.buy_reserve += order.reserve
@@ -38,12 +38,12 @@ def hold(state: State, order: Order) -> None:
     account.refresh_reserve(position)
 
 
-def release(state: State, order: Order, quantity: int, ended: bool) -> None:
+def release(order: Order, quantity: int, ended: bool) -> None:
     """Give back what ``quantity`` of a resting order held, after ``remaining`` was lowered by it or the order ended."""
     account, market = order.account, order.market
     if not market.instrument.perpetual:
         asset = market.instrument.quote if order.side > 0 else market.instrument.base
-        reserve = 0 if ended else _spot_reserve(state, order)[1]
+        reserve = 0 if ended else _spot_reserve(order)[1]
         account.reserved[asset] += reserve - order.reserve
         order.reserve = reserve
         return
@@ -52,7 +52,7 @@ def release(state: State, order: Order, quantity: int, ended: bool) -> None:
         if ended:
             position.reduce_only_orders.pop(order.id, None)
         return
-    reserve = 0 if ended else perpetual_reserve(state, order, position)
+    reserve = 0 if ended else _perpetual_reserve(order, position)
     if order.side > 0:
         position.buy_quantity -= quantity
         position.buy_reserve += reserve - order.reserve
@@ -63,22 +63,29 @@ def release(state: State, order: Order, quantity: int, ended: bool) -> None:
     account.refresh_reserve(position)
 
 
-def perpetual_reserve(state: State, order: Order, position: Position) -> int:
+def remeasure_orders(account: Account, only: Market | None = None) -> None:
+    """Set aside anew for the open orders, of one market or of all, after a leverage or fee rate has changed."""
+    for order in account.orders.values():
+        if (only is None or order.market is only) and not order.reduce_only:
+            release(order, 0, ended=False)
+
+
+def _perpetual_reserve(order: Order, position: Position) -> int:
     """What the rest of an open order holds at the position's leverage, without the exemption of reducing orders."""
     price = order.trigger_price if order.price is None else order.price
     assert price is not None
     notional = price * order.remaining * order.market.multiplier
-    return margin.order_reserve(notional, order.side, position.leverage, state.settings.taker_fee_rate)
+    return margin.order_reserve(notional, order.side, position.leverage, order.account.taker_fee_rate)
 
 
-def _spot_reserve(state: State, order: Order) -> tuple[str, int]:
+def _spot_reserve(order: Order) -> tuple[str, int]:
     instrument = order.market.instrument
     if order.side < 0:
         return instrument.base, order.remaining * instrument.step_money
     price = order.trigger_price if order.price is None else order.price
     assert price is not None
     notional = price * order.remaining * instrument.multiplier
-    return instrument.quote, notional + margin.fee(notional, state.settings.taker_fee_rate)
+    return instrument.quote, notional + margin.fee(notional, order.account.taker_fee_rate)
 
 
 def settle(state: State, order: Order, price: int, quantity: int, fee_rate: int) -> None:
@@ -90,6 +97,7 @@ def settle(state: State, order: Order, price: int, quantity: int, fee_rate: int)
     order.filled_quantity += quantity
     order.filled_cost += notional
     order.fee += fee
+    account.volume_today += notional
     order.status = "PARTIALLY_FILLED" if order.remaining else "FILLED"
     if instrument.perpetual:
         change_position(state, account, market, order.side, quantity, notional, fee)

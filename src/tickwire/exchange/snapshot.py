@@ -97,6 +97,7 @@ def _dump_account(account: Account) -> list[Any]:
         _texts(account.wallets),
         _texts(account.reserved),
         str(account.order_reserve),
+        [account.fee_level, str(account.volume_today), [str(volume) for volume in account.volumes]],
         [
             [
                 position.market.symbol,
@@ -143,15 +144,20 @@ def load_state(state: State, data: bytes) -> None:
         account.multiple_positions = entry[2]
         account.wallets, account.reserved = _amounts(entry[3]), _amounts(entry[4])
         account.order_reserve = int(entry[5])
+        fee_level, volume_today, volumes = entry[6]
+        if account is not state.insurance:
+            # Fewer levels than when it was saved: the highest there is, until the next day begins.
+            state.set_fee_level(account, min(fee_level, len(state.fee_levels) - 1))
+        account.volume_today, account.volumes = int(volume_today), [int(volume) for volume in volumes]
     orders = {entry[2]: _load_order(state, entry) for entry in document["orders"]}
     for entry in document["accounts"]:
         account = state.accounts[entry[0]]
-        for symbol, *values, opened_by in entry[6]:
+        for symbol, *values, opened_by in entry[7]:
             position = account.positions[symbol] = Position(state.markets[symbol], 1)
             for field, value in zip(_POSITION_FIELDS, values, strict=True):
                 setattr(position, field, int(value) if isinstance(value, str) else value)
             position.opened_by = {order_id: orders[order_id] for order_id in opened_by}
-        for order_id in entry[7]:
+        for order_id in entry[8]:
             order = account.orders[order_id] = orders[order_id]
             if order.reduce_only:
                 account.positions[order.symbol].reduce_only_orders[order_id] = order

@@ -13,10 +13,41 @@ from tickwire.exchange.order_rows import execution_row, history_row
 from tickwire.wire.errors import ApiError
 from tickwire.wire.rows import ExecType
 
-__all__ = ["INSURANCE", "EngineSettings", "State"]
+__all__ = ["DEFAULT_FEE_LEVELS", "INSURANCE", "EngineSettings", "FeeLevel", "State"]
 
 # The account that takes over liquidated positions; its wallet is the insurance fund.
 INSURANCE = "insurance"
+
+
+class FeeLevel(msgspec.Struct, frozen=True):
+    """One fee level, reached by volume of 30 days or by balance (money). Rates in 10**-8."""
+
+    required_volume: int
+    required_balance: int
+    maker_rate: int
+    taker_rate: int
+
+
+def _level(volume: int, balance: int, maker: int, taker: int) -> FeeLevel:
+    """A level from USDT and hundredths of a basis point."""
+    return FeeLevel(volume * MONEY_UNIT, balance * MONEY_UNIT, maker * 100, taker * 100)
+
+
+# Level 0 is published; it is ``maker_fee_rate`` and ``taker_fee_rate`` of the settings. That there are 12 levels is
+# published too, their numbers are not: these are of the usual kind.
+DEFAULT_FEE_LEVELS = (
+    _level(1_000_000, 50_000_000, 180, 550),
+    _level(5_000_000, 100_000_000, 160, 520),
+    _level(10_000_000, 200_000_000, 140, 500),
+    _level(25_000_000, 300_000_000, 120, 470),
+    _level(50_000_000, 400_000_000, 100, 450),
+    _level(100_000_000, 500_000_000, 80, 420),
+    _level(250_000_000, 600_000_000, 60, 400),
+    _level(500_000_000, 700_000_000, 40, 370),
+    _level(1_000_000_000, 800_000_000, 20, 350),
+    _level(2_500_000_000, 900_000_000, 10, 320),
+    _level(5_000_000_000, 1_000_000_000, 0, 300),
+)
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
@@ -25,6 +56,7 @@ class EngineSettings(msgspec.Struct, frozen=True):
     collateral: str = "USDT"
     maker_fee_rate: int = 20_000  # 0.0002
     taker_fee_rate: int = 60_000  # 0.0006
+    fee_levels: tuple[FeeLevel, ...] = DEFAULT_FEE_LEVELS  # from level 1 on, rising
     default_leverage: int = 10
     max_open_orders: int = 1_000  # an account
     candle_retention: int = 2_000  # closed candles an interval
@@ -55,8 +87,34 @@ class State:
         self.collateral = settings.collateral
         self.full_unrealized = settings.available_unrealized == "full"
         self.margin_on_entry = settings.margin_base == "entry"
+        maker, taker = settings.maker_fee_rate, settings.taker_fee_rate
+        self.fee_levels = (
+            FeeLevel(0, 0, maker, taker),
+            *[
+                FeeLevel(
+                    level.required_volume,
+                    level.required_balance,
+                    min(level.maker_rate, maker),
+                    min(level.taker_rate, taker),
+                )
+                for level in settings.fee_levels
+            ],
+        )
+        # The fund trades for the exchange itself and pays no fee.
         self.insurance = self.accounts[INSURANCE] = Account(INSURANCE, house=True)
         self.deposit(self.insurance, settings.collateral, settings.insurance_fund)
+
+    def open_account(self, name: str, house: bool) -> Account:
+        """A new account at the lowest fee level."""
+        account = self.accounts[name] = Account(name, house)
+        self.set_fee_level(account, 0)
+        return account
+
+    def set_fee_level(self, account: Account, level: int) -> None:
+        """Give an account the rates of a level."""
+        account.fee_level = level
+        account.maker_fee_rate = self.fee_levels[level].maker_rate
+        account.taker_fee_rate = self.fee_levels[level].taker_rate
 
     def market(self, symbol: str, field: str = "symbol") -> Market:
         """The market of a symbol. Raises ``ApiError`` InvalidSymbol."""
@@ -93,6 +151,12 @@ class State:
     def free(self, account: Account) -> int:
         """What a new order of the account may take of the collateral; negative when it is short."""
         return account.free(self.collateral, self.full_unrealized)
+
+    def carried(self, account: Account, position: Position) -> tuple[int, int]:
+        """(equity, maintenance margin) of an isolated position, or of all cross ones."""
+        if position.isolated:
+            return position.isolated_margin + position.unrealized_pnl, position.maintenance_margin(self.margin_on_entry)
+        return account.cross_wallet(self.collateral) + account.cross_unrealized_pnl(), account.cross_maintenance()
 
     def withdrawable(self, account: Account, asset: str) -> int:
         """What may leave a wallet, out of the exchange or into the other asset of a spot trade.

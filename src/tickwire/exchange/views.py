@@ -4,7 +4,6 @@ from tickwire.exchange import margin
 from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.candles import Candle
 from tickwire.exchange.instruments import RATE_PLACES, RATE_UNIT, Instrument
-from tickwire.exchange.liquidation import cross_maintenance
 from tickwire.exchange.markets import Market
 from tickwire.exchange.order_rows import AVERAGE_PARTS, average_price_text, fine_price_text, money_text, order_row
 from tickwire.exchange.state import State
@@ -171,7 +170,12 @@ def orderbook(state: State, symbol: str, limit: int) -> rows.Orderbook:
 
 def fee_rates(state: State) -> list[rows.FeeRate]:
     """Contract 4.6."""
-    return [rows.FeeRate(0, "0", "0", _rate(state.settings.taker_fee_rate))]
+    return [
+        rows.FeeRate(
+            number, money_text(level.required_volume), money_text(level.required_balance), _rate(level.taker_rate)
+        )
+        for number, level in enumerate(state.fee_levels)
+    ]
 
 
 def account(state: State, name: str) -> rows.AccountInfo:
@@ -211,7 +215,7 @@ def margin_row(state: State, owner: Account) -> rows.Margin:
     ratio: str | None = None
     if cross_positions:
         equity = owner.cross_wallet(state.collateral) + owner.cross_unrealized_pnl()
-        maintenance = cross_maintenance(owner)
+        maintenance = owner.cross_maintenance()
         # At one and above the account is liquidated; without equity there is no ratio but that.
         ratio = _rate(-(-maintenance * RATE_UNIT // equity)) if equity > 0 else "1"
     return rows.Margin(
@@ -294,7 +298,7 @@ def position_row(state: State, owner: Account, held: Position) -> rows.Position:
     break_even = margin.break_even_price(
         quantity,
         held.cost,
-        state.settings.taker_fee_rate,
+        owner.taker_fee_rate,
         held.fees_paid + held.funding_paid,
         market.multiplier,
         AVERAGE_PARTS,
@@ -325,26 +329,28 @@ def position_row(state: State, owner: Account, held: Position) -> rows.Position:
 def liquidation_price(state: State, owner: Account, held: Position) -> int | None:
     """The mark price (ticks) at which the position is liquidated, the others held; ``None`` when none does."""
     market = held.market
-    rate = market.instrument.maint_margin_rate
-    if held.isolated:
-        # On the mark base the maintenance margin moves with the price, as in cross margin.
-        if state.margin_on_entry:
-            maintenance = held.maintenance_margin(True)
-            return margin.isolated_liquidation_price(
-                held.quantity, held.cost, held.isolated_margin, maintenance, market.multiplier
-            )
-        return margin.cross_liquidation_price(
-            held.quantity, held.cost, held.isolated_margin, 0, 0, rate, market.multiplier
+    if held.isolated and state.margin_on_entry:
+        return margin.isolated_liquidation_price(
+            held.quantity, held.cost, held.isolated_margin, held.maintenance_margin(True), market.multiplier
         )
+    wallet = held.isolated_margin
     maintenance = unrealized = 0
-    for other in owner.positions.values():
-        if other is not held and other.quantity and not other.isolated:
-            maintenance += other.maintenance_margin(False)
-            unrealized += other.unrealized_pnl
-    wallet = owner.cross_wallet(state.collateral)
-    return margin.cross_liquidation_price(
-        held.quantity, held.cost, wallet, maintenance, unrealized, rate, market.multiplier
-    )
+    if not held.isolated:
+        wallet = owner.cross_wallet(state.collateral)
+        for other in owner.positions.values():
+            if other is not held and other.quantity and not other.isolated:
+                maintenance += other.maintenance_margin(False)
+                unrealized += other.unrealized_pnl
+    # The maintenance margin moves with the price, so the tier is that of the price looked for: of the candidates, one a
+    # tier, it is the one that lies in its own tier. The price falls as the tier rises, so the first that fits is it.
+    price: int | None = None
+    for tier in market.instrument.tiers:
+        price = margin.cross_liquidation_price(
+            held.quantity, held.cost, wallet, maintenance, unrealized, tier.rate, market.multiplier, tier.deduction
+        )
+        if price is None or market.instrument.tier(abs(held.quantity) * price * market.multiplier) is tier:
+            break
+    return price
 
 
 def open_orders(state: State, name: str, symbol: str | None = None) -> list[rows.Order]:

@@ -93,9 +93,9 @@ async def test_the_book_is_best_first_and_bounded(client: Client) -> None:
 
 
 async def test_fee_levels(client: Client) -> None:
-    assert await client.get("/api/v1/market/fee-rate") == [
-        {"level": 0, "requiredTradeVolume": "0", "requiredAssetBalance": "0", "feeRate": "0.0006"}
-    ]
+    levels = await client.get("/api/v1/market/fee-rate")
+    assert levels[0] == {"level": 0, "requiredTradeVolume": "0", "requiredAssetBalance": "0", "feeRate": "0.0006"}
+    assert [row["level"] for row in levels] == list(range(12))
 
 
 @pytest.mark.parametrize(

@@ -44,16 +44,14 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-# How much is written between two checkpoints. Each costs an fsync or two, whatever it copies, so they should be rare; the
-# WAL is read back after a crash, so it should not be huge.
+# How much is written between two checkpoints. Each costs an fsync or two, whatever it copies, so they should be rare;
+# the WAL is read back after a crash, so it should not be huge.
 _CHECKPOINT_BYTES = 16 * 1024 * 1024
-# The WAL is begun anew only when all of it has been copied. On a busy exchange a commit always comes in between; at this
-# many times the above the rest, which is little, is copied while commits wait.
+# The WAL is begun anew only when all of it has been copied. On a busy exchange a commit always comes in between; at
+# this many times the above the rest, which is little, is copied while commits wait.
 _WAL_CHECKPOINTS = 4
 # What a row costs in the WAL at most: its page of the table and its page of the index.
 _ROW_BYTES = 2 * 4096
-# Journal rows deleted in one slice, which takes about a millisecond.
-_PRUNE_ROWS = 500
 
 # Not everywhere there is the cheaper one, which leaves out the file's times.
 _sync_file = getattr(os, "fdatasync", os.fsync)
@@ -84,31 +82,37 @@ class Store:
 
     def __init__(
         self,
-        directory: Path,
-        lock: int,
-        connection: sqlite3.Connection,
+        path: Path,
+        held: ExitStack,
         loop: asyncio.AbstractEventLoop | None,
         durability: Durability,
-        keep_snapshots: int,
+        retention: Retention,
     ) -> None:
-        self._path = directory / database.FILE_NAME
-        self._lock = lock
-        self._connection = connection
-        self._last_sequence = recovery.last_sequence(connection)
-        self._checkpointer = database.open_writer(self._path, durability)
-        self._history = History(self._path)
+        """``held`` takes what ``close`` is to let go of; see ``open``."""
+        self._path = path
+        self._held = held
+        self._connection = held.enter_context(closing(database.open_writer(path, durability)))
+        try:
+            self._last_sequence = self._written_sequence = recovery.last_sequence(self._connection)
+        except sqlite3.Error as error:
+            raise database.failure(path, error) from None
+        self._mark = held.enter_context(closing(Mark(path.parent, self._last_sequence)))
+        self._checkpointer = held.enter_context(closing(database.open_writer(path, durability)))
+        self._history = held.enter_context(closing(History(path)))
         # SQLite's own synchronous = FULL would have the loop wait for the disk.
-        self._wal = os.open(f"{self._path}-wal", os.O_RDONLY) if durability == "power" else None
+        self._wal = os.open(f"{path}-wal", os.O_RDONLY) if durability == "power" else None
+        if self._wal is not None:
+            held.callback(os.close, self._wal)
         self._loop = loop
-        self._keep_snapshots = keep_snapshots
+        self._pruner = Pruner(self._connection, retention)
         self._closed = False
         self._error: StoreError | None = None
 
+        self._newest_time = 0  # ns, of the commands handed over
         self._pending: list[tuple[Batch, Done]] = []
         self._unsynced: list[Done] = []  # written, not yet on disk
         self._syncing = False
         self._packed: list[tuple[PackedSnapshot, Done]] = []
-        self._prune_up_to = 0  # journal rows up to this sequence are superfluous
         self._written_bytes = 0  # since the last checkpoint began, estimated
         self._wal_bytes = 0  # since the WAL was last begun anew, estimated
         self._checkpointing = False
@@ -129,25 +133,17 @@ class Store:
     ) -> "Store":
         """Open the journal of ``directory``, making both where there are none, and lock the directory.
 
-        ``durability``: what a power cut may cost (see ``database.Durability``); a killed process never loses what was reported as
-        done. ``loop`` is where ``done`` is called; without one it is called before ``commit`` returns.
+        ``durability``: what a power cut may cost (see ``database.Durability``); a killed process never loses what was
+        reported as done. ``loop`` is where ``done`` is called; without one it is called before ``commit`` returns.
 
         Raises ``StoreError`` when the directory is in use or can't be written, or the file is not a journal or is of a
         newer format; ``DamagedJournalError`` when it is damaged or commands that were reported as done are missing.
         """
-        path = Path(directory)
-        file = path / database.FILE_NAME
+        path = Path(directory) / database.FILE_NAME
         with ExitStack() as held:
-            held.callback(os.close, database.lock(path))
-            recovery.check_end(file)
-            connection = held.enter_context(closing(database.open_writer(file, durability)))
-            history = held.enter_context(closing(History(file)))
-            try:
-                last_sequence = recovery.last_sequence(connection)
-            except sqlite3.Error as error:
-                raise database.failure(file, error) from None
-            mark = held.enter_context(closing(Mark(path, last_sequence)))
-            store = cls(file, connection, history, mark, last_sequence, loop, durability, retention)
+            held.callback(os.close, database.lock(path.parent))
+            recovery.check_end(path)
+            store = cls(path, held, loop, durability, retention)
             store._held = held.pop_all()
             return store
 
@@ -231,12 +227,7 @@ class Store:
         self._proceed()
         self._executor.shutdown()
         self._error = self._error or StoreError(f"{self._path}: the journal is closed")
-        if self._wal is not None:
-            os.close(self._wal)
-        self._history.close()
-        self._checkpointer.close()
-        self._connection.close()
-        os.close(self._lock)
+        self._held.close()
 
     # What is done when.
 
@@ -269,17 +260,17 @@ class Store:
 
     def _do_upkeep(self) -> bool:
         """Do one slice of what is due; whether there is more."""
-        if self._packed and (self._packed[0][0].sequence <= self._written_sequence or self._error is not None):
+        if self._packed:
             snapshot, done = self._packed.pop(0)
             self._attempt(lambda: self._insert_snapshot(snapshot))
             self._settle([done])
         elif self._error is not None:
             return False
-        elif self._prune_up_to:
+        elif self._pruner.due:
             self._attempt(self._prune)
         elif self._written_bytes >= _CHECKPOINT_BYTES and not self._checkpointing:
             self._checkpoint()
-        return bool(self._packed or (self._prune_up_to and self._error is None))
+        return bool(self._packed or (self._pruner.due and self._error is None))
 
     def _write_group(self) -> None:
         group, self._pending = self._pending, []
@@ -296,7 +287,9 @@ class Store:
 
     def _fail(self, error: BaseException) -> None:
         if self._error is None:
-            if isinstance(error, sqlite3.Error | OSError):
+            if isinstance(error, StoreError):
+                self._error = error
+            elif isinstance(error, sqlite3.Error | OSError):
                 self._error = database.failure(self._path, error)
             else:
                 self._error = StoreError(f"{self._path}: can't write: {error!r}")
@@ -304,7 +297,7 @@ class Store:
     def _settle(self, dones: list[Done]) -> None:
         """Report what was written, once it can't be lost any more."""
         if self._wal is None:
-            _report(dones, self._error)
+            self._report_kept(dones, self._written_sequence)
         else:
             self._unsynced += dones
             self._sync(self._wal)
@@ -313,6 +306,7 @@ class Store:
         if self._syncing or not self._unsynced:
             return
         waiting, self._unsynced = self._unsynced, []
+        sequence = self._written_sequence
 
         def synced(future: Future[None]) -> None:
             self._syncing = False
@@ -320,11 +314,15 @@ class Store:
             if error is not None:
                 # For good: an fsync that is tried again may succeed without having written what the first could not.
                 self._fail(error)
-            _report(waiting, self._error)
+            self._report_kept(waiting, sequence)
             self._sync(wal)
 
         self._syncing = True
         self._run(lambda: _sync_file(wal), synced)
+
+    def _report_kept(self, dones: list[Done], sequence: int) -> None:
+        self._attempt(lambda: self._mark.set(sequence))
+        _report(dones, self._error)
 
     def _checkpoint(self) -> None:
         before = self._wal_bytes
@@ -371,55 +369,34 @@ class Store:
         ]
         orders = [msgspec.structs.astuple(order) for batch, _ in group for order in batch.orders]
         executions = [msgspec.structs.astuple(execution) for batch, _ in group for execution in batch.executions]
-        with self._transaction():
+        with database.transaction(self._connection):
             executemany = self._connection.executemany
             executemany(_INSERT_BATCH, batches)
             if orders:
                 executemany(_INSERT_ORDER, orders)
             if executions:
                 executemany(_INSERT_EXECUTION, executions)
+        self._written_sequence = batches[-1][0] + batches[-1][1] - 1
         blob_bytes = sum(len(blob) for _, _, blob in batches)
         self._note_written(blob_bytes + _ROW_BYTES * (1 + len(orders) + len(executions)))
 
     def _insert_snapshot(self, snapshot: PackedSnapshot) -> None:
-        with self._transaction():
-            execute = self._connection.execute
-            execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", msgspec.structs.astuple(snapshot))
-            newest = execute(
-                "SELECT sequence FROM snapshots ORDER BY sequence DESC LIMIT ?", (self._keep_snapshots,)
-            ).fetchall()
-            oldest: int = newest[-1][0]
-            execute("DELETE FROM snapshots WHERE sequence < ?", (oldest,))
+        with database.transaction(self._connection):
+            values = msgspec.structs.astuple(snapshot)
+            self._connection.execute("INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?)", values)
+            self._pruner.begin(snapshot.sequence, self._newest_time)
         self._note_written(len(snapshot.data))
-        # Until there are as many as are wanted, the whole journal is what one can fall back to.
-        if len(newest) == self._keep_snapshots:
-            self._prune_up_to = oldest
 
     def _prune(self) -> None:
-        deleted = self._connection.execute(_PRUNE, (self._prune_up_to, self._prune_up_to, _PRUNE_ROWS)).rowcount
-        self._note_written(_ROW_BYTES * deleted // 8)  # many rows to a page
-        if deleted < _PRUNE_ROWS:
-            self._prune_up_to = 0
+        self._note_written(_ROW_BYTES * self._pruner.run() // 8)  # many rows to a page
 
     def _note_written(self, count: int) -> None:
         self._written_bytes += count
         self._wal_bytes += count
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            # SQLite has rolled back by itself after most failures to write.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
-
 
 def _copy_wal(connection: sqlite3.Connection) -> None:
-    # Passive: it copies what it can. A query that is under way may keep it from the end, which is left for the next time.
+    # Passive: it copies what it can. A query under way may keep it from the end, which is left for the next time.
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 

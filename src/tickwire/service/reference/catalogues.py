@@ -114,8 +114,8 @@ _INSTRUMENT_MEANINGS = {
     "impact_notional": "Size at which the book is measured for the funding premium, in quote.",
     "trading": "False: prices are shown, orders are refused with `ApiSymbolRestricted`.",
     "tier": (
-        "Tables `[[instrument.tier]]` of `from_notional` (in quote) and `maint_margin_rate`, both rising: what a position"
-        " has above a tier's start is held to the tier's rate."
+        "Tables `[[instrument.tier]]` of `from_notional` (in quote) and `maint_margin_rate`, both rising: what a"
+        " position has above a tier's start is held to the tier's rate."
     ),
     "market": "How the simulated market treats it, a table of its own (below); absent: nobody trades it but you.",
 }

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickwire.exchange.instruments import InstrumentFile, MarketProfile
+from tickwire.exchange.instruments import InstrumentFile, MarketProfile, TierFile
 from tickwire.rest.application import endpoints
 from tickwire.service.reference import commands
 from tickwire.service.reference.catalogues import close_codes_page, errors_page, instruments_page, settings_page
@@ -107,7 +107,7 @@ def test_every_type_that_the_rest_page_names_is_explained_there() -> None:
 
 def test_every_field_of_an_instrument_file_is_there() -> None:
     page = instruments_page()
-    for struct in (InstrumentFile, MarketProfile):
+    for struct in (InstrumentFile, MarketProfile, TierFile):
         for field in msgspec.structs.fields(struct):
             assert f"\n| `{field.encode_name}` |" in page
 

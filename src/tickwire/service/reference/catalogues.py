@@ -6,13 +6,15 @@ from itertools import groupby
 import msgspec
 
 from tickwire.exchange.instruments import (
-    MONEY_PLACES,
+    MONEY_UNIT,
     RATE_PLACES,
     Instrument,
     InstrumentFile,
     MarketProfile,
+    TierFile,
     load_instruments,
 )
+from tickwire.exchange.state import EngineSettings, State
 from tickwire.service.reference.markdown import code, schemas_of, table, ticked, toml, type_text
 from tickwire.service.reference.topics import topic_refusal
 from tickwire.service.settings import SettingHelp, describe
@@ -113,10 +115,7 @@ _INSTRUMENT_MEANINGS = {
     ),
     "impact_notional": "Size at which the book is measured for the funding premium, in quote.",
     "trading": "False: prices are shown, orders are refused with `ApiSymbolRestricted`.",
-    "tier": (
-        "Tables `[[instrument.tier]]` of `from_notional` (in quote) and `maint_margin_rate`, both rising: what a"
-        " position has above a tier's start is held to the tier's rate."
-    ),
+    "tier": "Maintenance margin of large positions (below); absent: one rate for all.",
     "market": "How the simulated market treats it, a table of its own (below); absent: nobody trades it but you.",
 }
 _MARKET_MEANINGS = {
@@ -130,6 +129,10 @@ _MARKET_MEANINGS = {
 }
 
 
+_TIER_MEANINGS = {
+    "from_notional": "Where the tier begins, in quote: above that of the tier before.",
+    "maint_margin_rate": "Above the rate before. What a position has beyond `from_notional` is held to it.",
+}
 _INSTRUMENT_HEAD = (
     "symbol", "kind", "tick", "step", "min order", "max order", "max position", "max leverage", "initial margin",
     "maintenance margin", "max slippage",
@@ -155,15 +158,36 @@ def instruments_page() -> str:
         + _toml_fields(InstrumentFile, _INSTRUMENT_MEANINGS)
         + "\n### `market`\n\n"
         + _toml_fields(MarketProfile, _MARKET_MEANINGS)
+        + "\n### `tier`\n\nTables `[[instrument.tier]]` behind the instrument's own fields.\n\n"
+        + _toml_fields(TierFile, _TIER_MEANINGS)
+        + "\n## Fee levels\n\nAn account has the highest level of which it meets one condition: what it traded in"
+        " the last 30 closed"
+        " UTC days, or its USDT balance when a day begins. Level 0 is set by `--maker-fee` and `--taker-fee`; no"
+        " level is"
+        " dearer than it.\n\n" + table(["level", "volume", "balance", "maker", "taker"], _fee_level_rows())
     )
+
+
+def _fee_level_rows() -> list[list[str]]:
+    return [
+        [
+            str(level),
+            f"{entry.required_volume // MONEY_UNIT:,}",
+            f"{entry.required_balance // MONEY_UNIT:,}",
+            _percent(entry.maker_rate),
+            _percent(entry.taker_rate),
+        ]
+        for level, entry in enumerate(State({}, EngineSettings()).fee_levels)
+    ]
+
+
+def _percent(rate: int) -> str:
+    return f"{format_decimal(rate, RATE_PLACES - 2)} %"
 
 
 def _instrument_row(instrument: Instrument) -> list[str]:
     def money(value: int | None) -> str:
-        return "" if value is None else f"{value // 10**MONEY_PLACES:,}"
-
-    def percent(value: int) -> str:
-        return format_decimal(value, RATE_PLACES - 2) + " %" if value else ""
+        return "" if value is None else f"{value // MONEY_UNIT:,}"
 
     perpetual = instrument.perpetual
     return [
@@ -175,9 +199,9 @@ def _instrument_row(instrument: Instrument) -> list[str]:
         money(instrument.max_notional),
         money(instrument.max_position),
         f"{instrument.max_leverage}x" if perpetual else "",
-        percent(instrument.init_margin_rate),
-        percent(instrument.maint_margin_rate),
-        percent(instrument.max_slippage),
+        _percent(instrument.init_margin_rate) if perpetual else "",
+        _percent(instrument.maint_margin_rate) if perpetual else "",
+        _percent(instrument.max_slippage),
     ]
 
 
@@ -186,7 +210,7 @@ def _toml_fields(struct: type[msgspec.Struct], meanings: dict[str, str]) -> str:
     body = []
     for name, field in schema["properties"].items():
         kind = next(kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null")
-        text = "table" if "$ref" in kind else type_text(kind)
-        default = "" if field.get("default") in (None, "") else f"`{toml(field['default'])}`"
+        text = "table" if "$ref" in kind else "tables" if kind.get("type") == "array" else type_text(kind)
+        default = "" if field.get("default") in (None, "", []) else f"`{toml(field['default'])}`"
         body.append([f"`{name}`", text, "required" if name in schema["required"] else default, meanings[name]])
     return table(["field", "type", "default", "meaning"], body)

@@ -6,7 +6,6 @@ from tickwire.exchange import margin, views
 from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.book import BookSide, Order
 from tickwire.exchange.engine import Engine
-from tickwire.exchange.events import Change
 from tickwire.exchange.markets import Market
 
 
@@ -159,17 +158,15 @@ def check_position(engine: Engine, account: Account, position: Position) -> None
 
 
 def check_liquidated(engine: Engine) -> None:
-    """After a price change nobody is left whose margin does not carry a position of that market."""
-    for market, change in engine.events.markets.items():
-        if not change & Change.PRICE:
+    """Nobody is left whose margin does not carry what it is to carry, whatever the command was."""
+    for account in engine.accounts.values():
+        if account is engine.insurance:
             continue
-        for account in market.holders.values():
-            if account is engine.insurance:
-                continue
-            position = account.positions[market.symbol]
+        held = [position for position in account.positions.values() if position.quantity]
+        for position in held:
             if position.isolated:
                 equity = position.isolated_margin + position.unrealized_pnl
                 assert equity > position.maintenance_margin(engine.margin_on_entry), account.name
-            else:
-                equity = account.cross_wallet(engine.collateral) + account.cross_unrealized_pnl()
-                assert equity > account.cross_maintenance(), account.name
+        if any(not position.isolated for position in held):
+            equity = account.cross_wallet(engine.collateral) + account.cross_unrealized_pnl()
+            assert equity > account.cross_maintenance(), account.name

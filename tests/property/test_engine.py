@@ -65,7 +65,7 @@ class Trading(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.settings = EngineSettings(insurance_fund=100_000 * MONEY_UNIT)
+        self.settings = EngineSettings(insurance_fund=100 * MONEY_UNIT)
         self.engine = Engine(INSTRUMENTS, self.settings)
         self.time = START
         self.commands: list[tuple[int, Command]] = []
@@ -251,6 +251,19 @@ class Trading(RuleBasedStateMachine):
             assert events.order.id not in self.engine.accounts[name].orders
             assert events.order.status in ("FILLED", "CANCELED")
 
+    @rule(name=accounts, other=accounts, symbol=perpetuals, size=units, taken=st.integers(1, 30))
+    def rest_reduce_only(self, name: str, other: str, symbol: str, size: int, taken: int) -> None:
+        """An order that would close more than there is stands first in the book, and is met."""
+        position = self.engine.accounts[name].positions[symbol]
+        if not position.quantity:
+            return
+        side = -1 if position.quantity > 0 else 1
+        best = self.engine.markets[symbol].book.side(-side).best
+        price = self.reference[symbol] if best is None else best - side  # as near as it can rest
+        quantity = abs(position.quantity) + size * UNIT[symbol] // 2
+        self.apply(PlaceOrder(name, symbol, side, OrderType.LIMIT, quantity, price=price, reduce_only=True))
+        self.apply(PlaceOrder(other, symbol, -side, OrderType.MARKET, taken * UNIT[symbol]))
+
     @rule(name=accounts, symbol=symbols, side=sides, size=units, offset=offsets, reduce_only=st.booleans())
     def stop(self, name: str, symbol: str, side: int, size: int, offset: int, reduce_only: bool) -> None:
         side, reduce_only = self.reducing(name, symbol, side, reduce_only)
@@ -393,7 +406,7 @@ def test_trading_keeps_every_invariant_and_replays_the_same() -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         Trading,
         settings=settings(
-            max_examples=100,
+            max_examples=80,
             stateful_step_count=80,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -96,7 +96,8 @@ class _Route:
         if content_type != b"application/json":
             kind = content_type.partition(b";")[0].strip().lower()
             if kind != b"application/json":
-                raise ApiError("InvalidParameter", f"content-type: expected application/json, got {kind[:80]!r}")
+                got = kind[:80].decode("latin-1")
+                raise ApiError("InvalidParameter", f"content-type: expected application/json, got {got}")
         return decode_body(body, self.request)
 
 

@@ -310,6 +310,9 @@ tickwire {__version__} is live{"" if market else ", without a simulated market"}
   stream a ticker (in another terminal):
     {_watch_command()} watch ticker.{next(iter(engine.markets))}
 
+  for your own programs:
+    export TICKWIRE_URL={info.url} TICKWIRE_API_KEY={info.demo_key} TICKWIRE_API_SECRET={info.demo_secret}
+
 Ctrl-C stops it. State is kept in {info.data}
 """
 

@@ -226,7 +226,8 @@ async def _serve(
         http="httptools",
         ws=make_stream_protocol(stream),
         lifespan="off",
-        log_level="warning",
+        # Its warnings are a line for each request that is no HTTP, without an address: of no use to anybody.
+        log_level="error",
         access_log=False,
         server_header=False,
         date_header=True,

@@ -11,7 +11,7 @@ first command at or after its time; ``next_due`` says when one is needed.
 """
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -42,7 +42,25 @@ class ProjectionSettings(msgspec.Struct, frozen=True):
 _TICKER_NAMES = tuple(field.encode_name for field in msgspec.structs.fields(rows.Ticker))
 _BID, _ASK = _TICKER_NAMES.index("bidPrice"), _TICKER_NAMES.index("askPrice")
 _ORDER_WIDTH = len(msgspec.structs.fields(rows.Order))
+
+# Accounts pushed with one command for what the mark price changed, which takes about a millisecond. A new price
+# concerns all that hold a position at once; the rest of them come with the next commands.
+_ACCOUNTS_AT_ONCE = 16
 _astuple = msgspec.structs.astuple
+
+
+class _KnownTicker(NamedTuple):
+    """A ticker that was sent, as numbers and as texts."""
+
+    facts: object
+    values: tuple[str | int | None, ...]
+
+
+class _KnownBook(NamedTuple):
+    """The top levels that were sent, as numbers, and the texts of each."""
+
+    sides: tuple[list[tuple[int, int]], list[tuple[int, int]]]
+    texts: dict[tuple[int, int], rows.Level]
 
 
 class Watch:
@@ -89,6 +107,7 @@ class Projector:
         self.state = state
         self.settings = settings or ProjectionSettings()
         self.next_due: int | None = None
+        self._released = False  # something held back has gone out: next_due is to be found anew
         self._watches: dict[TopicKey, Watch] = {}
         self._markets: dict[Market, _MarketWatches] = {}
         self._accounts: dict[str, _AccountWatches] = {}
@@ -163,7 +182,7 @@ class Projector:
         if topic.kind is TopicKind.TICKER:
             ticker = views.ticker(state, topic.symbol)
             if first:
-                watch.known = _astuple(ticker)
+                watch.known = _KnownTicker(views.ticker_facts(state.markets[topic.symbol]), _astuple(ticker))
             content = [ticker]
         elif topic.kind is TopicKind.KLINE:
             market = state.markets[topic.symbol]
@@ -172,9 +191,10 @@ class Projector:
         elif topic.kind in (TopicKind.ORDERBOOK, TopicKind.ORDERBOOK_DELTA):
             book = state.markets[topic.symbol].book
             if watch is self._markets[state.markets[topic.symbol]].orderbook:
-                content = [views.orderbook(state, topic.symbol, self.settings.orderbook_depth)]
+                depth = self.settings.orderbook_depth
+                content = [views.orderbook(state, topic.symbol, depth)]
                 if first:
-                    watch.known = content[0]
+                    watch.known = _KnownBook((book.bids.top(depth), book.asks.top(depth)), {})
                     watch.sent_at = state.time
             else:
                 whole = views.orderbook(state, topic.symbol, max(len(book.bids), len(book.asks)))
@@ -203,11 +223,18 @@ class Projector:
             self._project_accounts(events, frames)
         if self._markets and (events.markets or self.next_due is not None):
             self._project_markets(events, frames)
-        if self.next_due is not None or frames or events.markets:
+        if self._released or (self.next_due is not None and self.next_due <= events.time):
             self._find_next_due()
         return frames
 
+    def _hold_until(self, due: int) -> int:
+        """Note that something goes out at ``due``."""
+        if self.next_due is None or due < self.next_due:
+            self.next_due = due
+        return due
+
     def _find_next_due(self) -> None:
+        self._released = False
         dues = [watches.due for watches in self._accounts.values() if watches.due is not None]
         books = [group.orderbook for group in self._markets.values() if group.orderbook is not None]
         dues += [watch.due for watch in books if watch.due is not None]
@@ -238,17 +265,21 @@ class Projector:
         ]
         if not repriced and (self.next_due is None or self.next_due > time):
             return
+        pushed = 0
         for name, watches in self._accounts.items():
-            account = self.state.accounts[name]
-            if account in events.accounts:
-                continue
             if watches.due is None and any(name in market.holders for market in repriced):
-                watches.due = max(time, watches.sent_at + self.settings.account_interval)
-            if watches.due is not None and watches.due <= time:
-                self._push_account(account, watches, time, frames)
+                account = self.state.accounts[name]
+                if account in events.accounts:
+                    continue  # pushed above
+                watches.due = self._hold_until(max(time, watches.sent_at + self.settings.account_interval))
+            if watches.due is not None and watches.due <= time and pushed < _ACCOUNTS_AT_ONCE:
+                self._push_account(self.state.accounts[name], watches, time, frames)
+                pushed += 1
 
     def _push_account(self, account: Account, watches: _AccountWatches, time: int, frames: list[Frame]) -> None:
-        watches.due = None
+        if watches.due is not None:
+            watches.due = None
+            self._released = True
         watches.sent_at = time
         for kind, renderer in self._renderers.items():
             watch = watches.by_kind.get(kind)
@@ -295,7 +326,7 @@ class Projector:
             watch_book = group.orderbook
             if watch_book is not None:
                 if change & Change.BOOK and watch_book.due is None:
-                    watch_book.due = max(time, watch_book.sent_at + self.settings.orderbook_interval)
+                    watch_book.due = self._hold_until(max(time, watch_book.sent_at + self.settings.orderbook_interval))
                 if watch_book.due is not None and watch_book.due <= time:
                     self._push_orderbook(market, watch_book, time, frames)
             if not change:
@@ -309,37 +340,42 @@ class Projector:
         book, instrument = market.book, market.instrument
         if book.sequence == watch.known:
             return
-
-        def side(changed: dict[int, None], quantity_at: Callable[[int], int]) -> list[rows.Level]:
-            return [(instrument.price_text(price), instrument.quantity_text(quantity_at(price))) for price in changed]
-
-        row = rows.OrderbookDelta(
-            market.symbol,
-            book.sequence,
-            book.sequence - 1,
-            side(book.bids.changed, book.bids.quantity_at),
-            side(book.asks.changed, book.asks.quantity_at),
+        bids, asks = (
+            [views.level_row(instrument, (price, side.quantity_at(price))) for price in side.changed]
+            for side in (book.bids, book.asks)
         )
+        row = rows.OrderbookDelta(market.symbol, book.sequence, book.sequence - 1, bids, asks)
         watch.known = book.sequence
         frames.append((watch.key, data_frame(watch.topic.name, time, "UPDATE", (row,))))
 
     def _push_orderbook(self, market: Market, watch: Watch, time: int, frames: list[Frame]) -> None:
         watch.due = None
-        row = views.orderbook(self.state, market.symbol, self.settings.orderbook_depth)
-        if row == watch.known:
+        self._released = True
+        known, depth = watch.known, self.settings.orderbook_depth
+        assert isinstance(known, _KnownBook)
+        book = market.book
+        sides = book.bids.top(depth), book.asks.top(depth)
+        if sides == known.sides:
             return  # only deeper levels have changed
-        watch.known = row
+        # Most levels are those of the last time: making texts of all would take five times as long.
+        texts: dict[tuple[int, int], rows.Level] = {}
+        for side in sides:
+            for level in side:
+                texts[level] = known.texts.get(level) or views.level_row(market.instrument, level)
+        bids, asks = ([texts[level] for level in side] for side in sides)
+        watch.known = _KnownBook(sides, texts)
         watch.sent_at = time
+        row = rows.Orderbook(market.symbol, bids, asks)
         frames.append((watch.key, data_frame(watch.topic.name, time, "SNAPSHOT", (row,))))
 
     def _push_ticker(self, market: Market, watch: Watch, time: int, frames: list[Frame]) -> None:
-        row = views.ticker(self.state, market.symbol)
-        now = _astuple(row)
-        known = watch.known
-        assert isinstance(known, tuple)
-        if now == known:
+        facts = views.ticker_facts(market)
+        assert isinstance(watch.known, _KnownTicker)
+        if facts == watch.known.facts:
             return
-        watch.known = now
+        row = views.ticker_row(market.instrument, facts)
+        known, now = watch.known.values, _astuple(row)
+        watch.known = _KnownTicker(facts, now)
         content: object = row
         if self.settings.ticker_rows == "partial":
             changed = {"symbol": market.symbol}

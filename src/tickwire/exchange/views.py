@@ -21,6 +21,7 @@ __all__ = [
     "fee_rates",
     "funding_infos",
     "klines",
+    "level_row",
     "margin_row",
     "margins",
     "open_orders",
@@ -30,6 +31,8 @@ __all__ = [
     "positions",
     "symbols",
     "ticker",
+    "ticker_facts",
+    "ticker_row",
     "tickers",
 ]
 
@@ -86,27 +89,48 @@ def ticker(state: State, symbol: str) -> rows.Ticker:
 
 
 def _ticker(market: Market) -> rows.Ticker:
-    instrument = market.instrument
+    return ticker_row(market.instrument, ticker_facts(market))
+
+
+TickerFacts = tuple[
+    tuple[int, int, int] | None, int, int | None, int | None, int | None, int | None, int | None, int, int
+]
+
+
+def ticker_facts(market: Market) -> TickerFacts:
+    """All that a ticker shows and that can change, before it is made text: equal facts make equal rows."""
+    book, prices = market.book, market.prices
+    return (
+        market.candles.statistics(),
+        market.open_interest,
+        book.bids.best,
+        book.asks.best,
+        market.last_price,
+        prices.mark,
+        prices.index,
+        prices.funding_rate,
+        prices.next_funding,
+    )
+
+
+def ticker_row(instrument: Instrument, facts: TickerFacts) -> rows.Ticker:
+    """Contract 4.2 from ``ticker_facts``."""
+    day, open_interest, bid, ask, last, mark, index, funding_rate, next_funding = facts
     price_text = instrument.price_text
     perpetual = instrument.perpetual
-    prices = market.prices
-    book = market.book
-    bid, ask, last = book.bids.best, book.asks.best, market.last_price
-    mark, index = prices.mark, prices.index
-    day = market.candles.statistics()
     return rows.Ticker(
         instrument.symbol,
         None if day is None else instrument.quantity_text(day[0]),
         None if day is None else money_text(day[1]),
         None if day is None else price_text(day[2]),
-        instrument.quantity_text(market.open_interest) if perpetual else None,
+        instrument.quantity_text(open_interest) if perpetual else None,
         None if bid is None else price_text(bid),
         None if ask is None else price_text(ask),
         None if last is None else price_text(last),
         None if mark is None else price_text(mark),
         None if index is None else price_text(index),
-        _rate(prices.funding_rate) if perpetual else None,
-        str(prices.next_funding) if perpetual and prices.next_funding else None,
+        _rate(funding_rate) if perpetual else None,
+        str(next_funding) if perpetual and next_funding else None,
         instrument.funding_interval_hours if perpetual else None,
         _rate(instrument.funding_rate_cap) if perpetual else None,
     )
@@ -160,12 +184,18 @@ def klines(
 def orderbook(state: State, symbol: str, limit: int) -> rows.Orderbook:
     """Contract 4.5: ``limit`` levels a side, best first. Raises ``ApiError`` InvalidSymbol."""
     market = state.market(symbol)
-    price_text, quantity_text = market.instrument.price_text, market.instrument.quantity_text
+    instrument, book = market.instrument, market.book
     return rows.Orderbook(
         symbol,
-        [(price_text(price), quantity_text(quantity)) for price, quantity in market.book.bids.top(limit)],
-        [(price_text(price), quantity_text(quantity)) for price, quantity in market.book.asks.top(limit)],
+        [level_row(instrument, level) for level in book.bids.top(limit)],
+        [level_row(instrument, level) for level in book.asks.top(limit)],
     )
+
+
+def level_row(instrument: Instrument, level: tuple[int, int]) -> rows.Level:
+    """One (price, quantity) of a book."""
+    price, quantity = level
+    return instrument.price_text(price), instrument.quantity_text(quantity)
 
 
 def fee_rates(state: State) -> list[rows.FeeRate]:

@@ -2,7 +2,7 @@ import os
 import typing
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.journal.samples import COMMANDS
 
@@ -36,12 +36,14 @@ def test_a_blob_of_format_1_is_read() -> None:
     assert decode_commands(3, 2, FORMAT_1_BLOB) == [(10**18, Deposit("alice", "USDT", 5)), (10**18 + 1, Tick())]
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1), st.text(max_size=80), st.integers(0, 2**63 - 1))
 def test_any_account_and_amount_come_back(amount: int, account: str, time: int) -> None:
     commands: list[tuple[int, Command]] = [(time, Deposit(account, "USDT", amount))]
     assert decode_commands(1, 1, encode_commands(1, commands)) == commands
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(BLOB) * 8 - 1))
 def test_any_flipped_bit_is_found(place: int) -> None:
     damaged = bytearray(BLOB)
@@ -50,6 +52,7 @@ def test_any_flipped_bit_is_found(place: int) -> None:
         decode_commands(17, len(TIMED), bytes(damaged))
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(BLOB) - 1))
 def test_any_missing_end_is_found(length: int) -> None:
     with pytest.raises(DamagedError, match="its checksum does not match"):
@@ -87,6 +90,7 @@ def test_a_snapshot_is_smaller_than_the_state() -> None:
 PACKED = pack_snapshot(5, os.urandom(1000))
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(PACKED.data) * 8 - 1))
 def test_a_damaged_snapshot_never_comes_back_changed(place: int) -> None:
     damaged = bytearray(PACKED.data)

@@ -1,6 +1,7 @@
 """Paging, against the plainest list that does the same."""
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.journal.samples import exec_ids, execution, order, order_ids
 
@@ -29,6 +30,34 @@ def kept(directory: Path, orders: list[OrderRecord], executions: list[ExecutionR
     store.commit(Batch(1, [(1, Tick())], orders, executions), errors.append)
     assert errors == [None]
     return store
+
+
+class Reused:
+    """One store for many histories, since making a file takes longer than what is tried with it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._store = kept(directory, [], [])
+        self._connection = sqlite3.connect(directory / database.FILE_NAME, isolation_level=None)
+
+    def keep(self, orders: list[OrderRecord], executions: list[ExecutionRecord]) -> Store:
+        """The store, with just these."""
+        self._connection.execute("DELETE FROM orders")
+        self._connection.execute("DELETE FROM executions")
+        errors: list[Exception | None] = []
+        self._store.commit(Batch(self._store.last_sequence + 1, [(1, Tick())], orders, executions), errors.append)
+        assert errors == [None]
+        return self._store
+
+    def close(self) -> None:
+        self._connection.close()
+        self._store.close()
+
+
+@pytest.fixture(scope="module")
+def reused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reused]:
+    found = Reused(tmp_path_factory.mktemp("history"))
+    yield found
+    found.close()
 
 
 # The naive version: one list of rows, newest first, as (order id, exec type, JSON value).
@@ -140,14 +169,15 @@ pages = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(histories(), st.lists(pages, min_size=1, max_size=8))
 def test_every_page_is_that_of_the_naive_list(
-    tmp_path_factory: pytest.TempPathFactory,
+    reused: Reused,
     history: tuple[list[OrderRecord], list[ExecutionRecord]],
     wanted: list[HistoryPage],
 ) -> None:
     orders, executions = history
-    store = kept(tmp_path_factory.mktemp("history"), orders, executions)
+    store = reused.keep(orders, executions)
     for page in wanted:
         assert json.loads(store.order_history("alice", page)) == naive_page(
             naive_orders(orders, page), msgspec.structs.replace(page, exec_type=None)
@@ -155,7 +185,6 @@ def test_every_page_is_that_of_the_naive_list(
         assert json.loads(store.execution_history("alice", page)) == naive_page(
             naive_executions(executions, page), page
         )
-    store.close()
 
 
 def walk_down(ask: Any, page: HistoryPage, key: str) -> Iterator[list[int]]:
@@ -191,6 +220,7 @@ def as_a_client_sees_it(executions: list[ExecutionRecord]) -> list[ExecutionReco
     ]
 
 
+@settings(deadline=None)
 @given(
     histories(),
     st.builds(
@@ -202,12 +232,12 @@ def as_a_client_sees_it(executions: list[ExecutionRecord]) -> list[ExecutionReco
     ),
 )
 def test_walking_pages_gives_each_row_once_in_both_directions(
-    tmp_path_factory: pytest.TempPathFactory,
+    reused: Reused,
     history: tuple[list[OrderRecord], list[ExecutionRecord]],
     page: HistoryPage,
 ) -> None:
     orders, executions = history[0], as_a_client_sees_it(history[1])
-    store = kept(tmp_path_factory.mktemp("history"), orders, executions)
+    store = reused.keep(orders, executions)
 
     def ask_orders(page: HistoryPage) -> Any:
         return json.loads(store.order_history("alice", page))
@@ -225,7 +255,6 @@ def test_walking_pages_gives_each_row_once_in_both_directions(
     assert [row for rows in walk_down(ask_executions, page, "exec") for row in rows] == every_execution
     up = list(walk_up(ask_executions, page, "exec"))
     assert [row for rows in reversed(up) for row in rows] == every_execution
-    store.close()
 
 
 # The same in examples, for the reader.

@@ -1,4 +1,6 @@
 import asyncio
+import errno
+import functools
 import os
 import signal
 import sqlite3
@@ -182,6 +184,83 @@ async def test_a_loop_that_never_rests_does_not_keep_commits_or_upkeep_waiting(
     assert connection.execute("SELECT count(*) FROM snapshots").fetchone() == (2,)
 
 
+class Syncs:
+    """The real sync of a file, with a count of how often it began, and a fault where one is set."""
+
+    def __init__(self) -> None:
+        self._sync = store_module._sync_file
+        self.begun = 0
+        self.fault: OSError | None = None
+
+    def __call__(self, descriptor: int) -> None:
+        self.begun += 1
+        if self.fault is not None:
+            raise self.fault
+        self._sync(descriptor)
+
+
+@pytest.fixture
+def syncs(monkeypatch: pytest.MonkeyPatch) -> Syncs:
+    found = Syncs()
+    monkeypatch.setattr(store_module, "_sync_file", found)
+    return found
+
+
+async def test_with_power_nothing_is_reported_before_a_sync_that_began_after_it_was_handed_over(
+    tmp_path: Path, syncs: Syncs
+) -> None:
+    store = looped(tmp_path, "power")
+    outcomes = Outcomes()
+    begun_before: list[int] = []
+    begun_when_reported: list[int] = []
+
+    def report(sequence: int, error: Exception | None) -> None:
+        begun_when_reported.append(syncs.begun)
+        outcomes.of(sequence)(error)
+
+    for sequence in range(1, 31):
+        begun_before.append(syncs.begun)
+        store.commit(batch(sequence), functools.partial(report, sequence))
+        if sequence % 4 == 0:
+            await asyncio.sleep(0)
+        if sequence % 10 == 0:
+            await outcomes.count(sequence)
+    assert outcomes.names == list(range(1, 31))
+    assert set(outcomes.errors) == {None}
+    assert all(after > before for after, before in zip(begun_when_reported, begun_before, strict=True))
+    assert syncs.begun < 30  # one for all that were written meanwhile
+    store.close()
+
+
+async def test_a_failed_sync_ends_the_journal(tmp_path: Path, syncs: Syncs) -> None:
+    store = looped(tmp_path, "power")
+    outcomes = Outcomes()
+    store.commit(batch(1), outcomes.of(1))
+    await outcomes.count(1)
+    syncs.fault = OSError(errno.EIO, "Input/output error")
+    store.commit(batch(2), outcomes.of(2))
+    await asyncio.sleep(0)
+    store.commit(batch(3), outcomes.of(3))
+    await outcomes.count(3)
+    syncs.fault = None  # one that is tried again would succeed, and prove nothing
+    store.commit(batch(4), outcomes.of(4))
+    store.save_snapshot(1, b"state", outcomes.of("snapshot"))
+    await outcomes.count(5)
+    assert outcomes.errors[0] is None
+    assert all("Input/output error" in str(error) for error in outcomes.errors[1:])
+    store.close()
+
+
+@pytest.mark.parametrize("other", ["none", "process"])
+async def test_without_power_a_commit_waits_for_no_sync(tmp_path: Path, syncs: Syncs, other: Durability) -> None:
+    store = looped(tmp_path, other)
+    outcomes = Outcomes()
+    store.commit(batch(1), outcomes.of(1))
+    await outcomes.count(1)
+    store.close()
+    assert syncs.begun == 0
+
+
 # Without a loop.
 
 
@@ -304,7 +383,7 @@ async def test_the_wal_does_not_grow(tmp_path: Path, durability: Durability, mon
         store.commit(kept, outcomes.of(number))
         await outcomes.count(number)
         assert order_ids(store, count=1, account="bob") == []
-    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size < 1024 * 1024
+    assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size < 4 * 1024 * 1024  # of some 20 that were written
     assert (tmp_path / FILE_NAME).stat().st_size > 3 * 1024 * 1024
     store.close()
 

@@ -46,7 +46,6 @@ class Client:
     def end(self, name: str) -> None:
         self.closed.append(name)
         self.hub.detach(self.reader)
-        self.reader.outbox.stop()
 
     def send(self, op: str, *names: str) -> None:
         self.sent += 1
@@ -280,6 +279,60 @@ def test_catching_up_with_many_topics_goes_in_parts(bench: Bench) -> None:
     bench.settle()
     assert len(client.receive()) == 25
     assert client.known == dict.fromkeys(names, 1) | {names[0]: 2, names[39]: 2}
+
+
+def behind(bench: Bench, client: Client, *names: str) -> None:
+    """Let topics of a reader be set aside and the reader come back, with a catch-up of the first of them under way."""
+    client.send("subscribe", *names)
+    bench.settle()
+    client.reader.outbox.pause()
+    for name in names:
+        bench.feed.change(key(name))
+    bench.feed.held = True
+
+
+def test_what_is_unsubscribed_while_catching_up_is_not_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "_CATCH_UP_TOPICS", 1)
+    client = bench.client()
+    behind(bench, client, TICKER, BOOK)
+    client.send("unsubscribe", TICKER)
+    client.reader.outbox.resume()
+    bench.end_turn()
+    bench.feed.commit(1)  # the unsubscribe
+    bench.end_turn()
+    assert [message.get("op") for message in client.receive()[-1:]] == ["unsubscribe"]
+    bench.feed.commit(1)  # the snapshot of what is no longer wanted; the other topic must follow
+    bench.settle()
+    client.receive()
+    assert client.read[-1] == (BOOK, "SNAPSHOT", 1)
+    assert +bench.feed.interest == {key(BOOK): 1}
+
+
+def test_what_is_subscribed_afresh_while_catching_up_has_one_snapshot(bench: Bench) -> None:
+    client = bench.client()
+    behind(bench, client, TICKER)
+    client.send("subscribe", TICKER)
+    client.reader.outbox.resume()
+    bench.end_turn()
+    bench.settle()
+    client.receive()
+    assert client.read == [(TICKER, "SNAPSHOT", 0), (TICKER, "SNAPSHOT", 1)]
+    assert +bench.feed.interest == {key(TICKER): 1}
+
+
+def test_falling_behind_again_while_catching_up(bench: Bench) -> None:
+    client = bench.client()
+    behind(bench, client, TICKER)
+    client.reader.outbox.resume()
+    bench.end_turn()
+    client.reader.outbox.pause()
+    bench.settle()
+    bench.feed.held = False
+    bench.feed.change(key(TICKER))
+    client.reader.outbox.resume()
+    bench.settle()
+    client.receive()
+    assert client.read == [(TICKER, "SNAPSHOT", 0), (TICKER, "SNAPSHOT", 2)]
 
 
 def test_a_reader_that_holds_too_much_is_closed_without_harm_to_others(bench: Bench) -> None:

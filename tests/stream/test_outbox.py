@@ -116,6 +116,27 @@ def test_a_snapshot_for_a_reader_that_is_behind_is_set_aside(bench: Bench) -> No
     assert list(bench.outbox.aside) == [key(TICKER)]
 
 
+def test_a_snapshot_that_comes_too_late_leaves_the_topic_aside(bench: Bench) -> None:
+    bench.outbox.pause()
+    bench.outbox.publish(key(TICKER), Frame(b"1"))
+    bench.outbox.snapshot(key(TICKER), Frame(b"old"))
+    bench.outbox.resume()
+    bench.end_turn()
+    assert bench.writes == []
+    assert list(bench.outbox.aside) == [key(TICKER)]
+    assert bench.counters.conflated == 1
+
+
+def test_a_stopped_outbox_is_silent(bench: Bench) -> None:
+    bench.outbox.pause()
+    bench.outbox.publish(key(TICKER), Frame(b"1"))
+    bench.outbox.reply(b"reply")
+    bench.outbox.stop()
+    bench.outbox.resume()
+    bench.end_turn()
+    assert (bench.writes, bench.calls) == ([], [])
+
+
 def test_what_is_forgotten_is_not_fetched(bench: Bench) -> None:
     bench.outbox.pause()
     bench.outbox.publish(key(TICKER), Frame(b"1"))

@@ -89,6 +89,7 @@ class Hub:
             del self._readers[reader.key]
         for key in tuple(reader.topics):
             self._remove(reader, key)
+        reader.outbox.stop()
 
     def sockets(self, key: str) -> int:
         """How many sockets an API key has open."""
@@ -160,8 +161,6 @@ class Hub:
         """Get fresh snapshots of some topics that were set aside."""
         outbox = reader.outbox
         keys = tuple(itertools.islice(outbox.aside, _CATCH_UP_TOPICS))
-        if not keys or not reader.attached:
-            return
         outbox.catching_up = True
         self.feed.join(keys, lambda snapshots: self._caught_up(reader, keys, snapshots))
 
@@ -169,8 +168,7 @@ class Hub:
         outbox = reader.outbox
         outbox.catching_up = False
         for key, payload in zip(keys, snapshots, strict=True):
-            # Behind again: what is set aside stays so. Not set aside any more: unsubscribed, or subscribed afresh.
-            if key in outbox.aside and not outbox.paused:
+            if key in outbox.aside:  # and not unsubscribed, or subscribed afresh, meanwhile
                 outbox.snapshot(key, Frame(payload))
             self.feed.leave(key)
-        outbox.wake()
+        outbox.wake()  # for the rest of what is set aside

@@ -51,7 +51,7 @@ class Outbox:
 
     __slots__ = (
         "_behind", "_bound_at", "_catch_up", "_chunks", "_counters", "_deflate", "_dropping", "_flusher", "_held_bytes",
-        "_overflowed", "_queued", "_size", "_write", "aside", "catching_up", "paused", "written",
+        "_overflowed", "_overflowing", "_queued", "_size", "_write", "aside", "catching_up", "paused", "written",
     )  # fmt: skip
 
     def __init__(
@@ -77,6 +77,7 @@ class Outbox:
         self._size = 0
         self._queued = False  # the flusher has it
         self._dropping = False
+        self._overflowing = False  # has just begun to drop, and nobody knows it yet
         self._behind = False  # paused, or topics are set aside: the slow path
         self.paused = False
         self.aside: dict[TopicKey, None] = {}  # in the order in which they were set aside
@@ -133,15 +134,16 @@ class Outbox:
         elif self._size > self._held_bytes:
             # Closing needs the hub, which may just be handing out this very frame: the flusher does it.
             self.stop()
+            self._overflowing = True
 
     # Emptying.
 
     def flush(self) -> None:
         """Write what was gathered; called by the flusher."""
         self._queued = False
-        if self._dropping:
-            self._overflowed()  # of no effect when the socket has been ended for another reason
-            return
+        if self._overflowing:
+            self._overflowing = False
+            self._overflowed()
         if self._chunks and not self.paused:
             self._write_out()
         if self.aside and not self.paused and not self.catching_up:  # the write may have been too much again
@@ -170,6 +172,7 @@ class Outbox:
         self._dropping = self._behind = True
         self._chunks.clear()
         self._size = 0
+        self.aside.clear()
 
     def pause(self) -> None:
         """The transport is over its high-water mark: the reader is behind."""

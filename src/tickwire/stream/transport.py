@@ -369,7 +369,6 @@ class StreamProtocol(asyncio.Protocol):
         if self._session is None:
             return
         self._stream.hub.detach(self._reader)
-        self._reader.outbox.stop()
         for timer in (self._keep_alive, self._stall):
             if timer is not None:
                 timer.cancel()

@@ -130,6 +130,7 @@ class Account:
 
     def __init__(self, server: Server, key: str, secret: str, name: str) -> None:
         self.server = server
+        self.http = server.http
         self.key = key
         self.secret = secret
         self.name = name
@@ -147,9 +148,7 @@ class Account:
         signed = self.headers(method, target, body) | (headers or {})
         if body:
             signed.setdefault("content-type", "application/json")
-        return self.server.http.request(
-            method, target, content=body, headers=signed, extensions={"target": target.encode()}
-        )
+        return self.http.request(method, target, content=body, headers=signed, extensions={"target": target.encode()})
 
     def get(self, target: str) -> Any:
         """The body of a reply with status 200."""

@@ -48,6 +48,8 @@ class DirectGateway:
     def now(self) -> int:
         return self.time
 
+    clock = now
+
     async def submit(self, command: Command, render: Callable[[Events], T]) -> T:
         if self.stopped:
             raise ApiError("Unavailable")

@@ -78,13 +78,16 @@ def serve_command(
     *,
     settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008  # frozen: one for all is fine
     config: ConfigFile = None,  # noqa: ARG001  # read before the flags are, by _config_file
+    repair: Annotated[
+        bool, Parameter(help="Where the journal is damaged, go on without what can't be read.", negative="")
+    ] = False,
 ) -> None:
     """Start the exchange."""
     # Here, so that --help and the other commands need not load the whole server.
     from tickwire.service.server import ServeError, serve
 
     try:
-        serve(settings, say=lambda text: print(text, flush=True))
+        serve(settings, say=lambda text: print(text, flush=True), cut_damage=repair)
     except ServeError as error:
         print(f"tickwire serve: {error}", file=sys.stderr)
         sys.exit(1)

@@ -210,6 +210,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if not _tables(connection):
         insert_format = f"INSERT INTO meta VALUES ('format', '{FORMAT}')"  # noqa: S608  # an integer of ours
         connection.executescript(f"BEGIN; {_SCHEMA} {insert_format}; COMMIT")
+        # Into the file itself, so that damage to the log never costs the tables.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     _check_format(connection, path)
 
 

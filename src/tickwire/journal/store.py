@@ -29,7 +29,7 @@ from typing import TypeVar
 
 import msgspec
 
-from tickwire.journal import database, recovery
+from tickwire.journal import database, recovery, repair
 from tickwire.journal.database import Durability, StoreError
 from tickwire.journal.format import PackedSnapshot, encode_commands, pack_snapshot
 from tickwire.journal.history import History, HistoryPage
@@ -142,6 +142,10 @@ class Store:
         path = Path(directory) / database.FILE_NAME
         with ExitStack() as held:
             held.callback(os.close, database.lock(path.parent))
+            try:
+                repair.finish(path.parent)
+            except OSError as error:
+                raise database.failure(path, error) from None
             recovery.check_end(path)
             store = cls(path, held, loop, durability, retention)
             store._held = held.pop_all()

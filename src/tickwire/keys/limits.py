@@ -25,9 +25,9 @@ class TokenBucket:
 
     def refill(self, now: float) -> float:
         """Bring the bucket up to ``now``; the tokens in it."""
-        if now > self.time:  # a wall clock may be set back
-            self.level = min(self.burst, self.level + (now - self.time) * self.rate)
-            self.time = now
+        # A wall clock may be set back: that adds nothing, and the bucket goes on from the new time.
+        self.level = min(self.burst, self.level + max(0.0, now - self.time) * self.rate)
+        self.time = now
         return self.level
 
     def take(self, now: float, cost: float = 1.0) -> float:

@@ -145,7 +145,7 @@ class Application:
     async def _answer(self, scope: Scope, receive: Receive, send: Send, path: bytes, routes: dict[str, _Route]) -> None:
         """A request for an endpoint of the contract."""
         gateway = self._gateway
-        now = gateway.now() / _NANOSECONDS
+        now = gateway.clock() / _NANOSECONDS
         method: str = scope["method"]
         address = _address(scope)
         headers: Headers = []
@@ -186,7 +186,7 @@ class Application:
         method: str = scope["method"]
         headers: Headers = []
         try:
-            self._count(headers, _address(scope), self._gateway.now() / _NANOSECONDS)
+            self._count(headers, _address(scope), self._gateway.clock() / _NANOSECONDS)
             if await read_body(receive) is None:
                 return
         except ApiError as error:

@@ -40,7 +40,10 @@ class Gateway(Protocol):
         """Who may do what."""
 
     def now(self) -> int:
-        """The time, ns since the epoch."""
+        """The exchange's time, ns since the epoch; it never goes back."""
+
+    def clock(self) -> int:
+        """The machine's time, ns since the epoch, by which signatures expire; it may be behind the exchange's."""
 
     async def submit(self, command: Command, render: Callable[[Events], T]) -> T:
         """Apply a command; what ``render`` made of the state right after it comes back once it is committed.

@@ -20,6 +20,7 @@ from tickwire.exchange.projection import Frame, Projector
 from tickwire.journal.records import Batch, ExecutionRecord, OrderRecord
 from tickwire.journal.store import Store
 from tickwire.keys.keyring import KeyRing
+from tickwire.service.clock import ExchangeClock
 from tickwire.wire.errors import ApiError
 
 __all__ = ["Sequencer"]
@@ -56,13 +57,15 @@ class Sequencer:
         failed: Callable[[Exception], None],
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        """``clock`` is the machine's, in ns; the exchange's time follows it, but never goes back."""
         self.engine = engine
         self.store = store
         self.keys = keys
         self.feed = LocalFeed(projector, self._settle)
         self._projector = projector
         self._loop = loop
-        self._clock = clock
+        self.clock = clock
+        self.now = ExchangeClock(engine.time, wall=clock)
         self._initial_deposit = initial_deposit
         self._snapshot_every = snapshot_every
         self._snapshot_at = engine.sequence + snapshot_every
@@ -72,10 +75,6 @@ class Sequencer:
         self._committing: deque[_Pending] = deque()
         self._due_timer: asyncio.TimerHandle | None = None
         self._due_at = 0
-
-    def now(self) -> int:
-        """The exchange's time in ns: the clock's, but never before the newest command."""
-        return max(self._clock(), self.engine.time)
 
     @property
     def running(self) -> bool:
@@ -195,7 +194,7 @@ class Sequencer:
                 return
             self._due_timer.cancel()
         self._due_at = due
-        delay = max(0, due - self._clock()) / 1e9
+        delay = max(0, due - self.now()) / 1e9
         self._due_timer = self._loop.call_later(delay, self._due)
 
     def _due(self) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import importlib.resources
 import logging
 import os
 import secrets
@@ -20,22 +19,24 @@ import uvloop
 
 from tickwire import __version__
 from tickwire.exchange.engine import Engine
-from tickwire.exchange.instruments import Instrument, InstrumentError, load_instruments
 from tickwire.exchange.projection import Projector
 from tickwire.exchange.snapshot import SnapshotError
-from tickwire.journal.database import StoreError
+from tickwire.journal.database import DamagedJournalError, StoreError
 from tickwire.journal.store import Store
 from tickwire.keys.keyring import ApiKey, InvalidKey, KeyRing, KeyRingError
 from tickwire.rest.application import Application
 from tickwire.rest.limits import RequestLimits
 from tickwire.service.discovery import ServerInfo, announce, withdraw
 from tickwire.service.drivers import ClockDriver, MarketDriver, fill_history
+from tickwire.service.repair import repair
+from tickwire.service.replay import Replay
+from tickwire.service.rules import Rules, RulesError
 from tickwire.service.sequencer import Sequencer
 from tickwire.service.settings import Settings
 from tickwire.stream.settings import StreamLimits, StreamSettings
 from tickwire.stream.transport import Stream, make_stream_protocol
 
-__all__ = ["ServeError", "load_settings_instruments", "serve"]
+__all__ = ["ServeError", "serve"]
 
 DEMO_ACCOUNT = "demo"
 # Sockets get this long to answer the close frame before the process leaves.
@@ -49,34 +50,22 @@ class ServeError(Exception):
     """The server can't start, or had to stop; the message says why."""
 
 
-def load_settings_instruments(settings: Settings) -> dict[str, Instrument]:
-    """The default instruments with what the settings add, replace or leave out. Raises ``ServeError``."""
-    texts = [importlib.resources.files("tickwire.exchange").joinpath("instruments.toml").read_text("utf-8")]
+def serve(settings: Settings, say: Callable[[str], None] = print, *, cut_damage: bool = False) -> None:
+    """Run the exchange until it is told to stop. Raises ``ServeError``.
+
+    ``cut_damage``: where the end of the journal is damaged, go on without it instead of refusing to start.
+    """
     try:
-        if settings.instruments is not None:
-            texts.append(settings.instruments.read_text("utf-8"))
-        instruments = load_instruments(*texts)
-    except (OSError, UnicodeError) as error:
-        raise ServeError(f"--instruments: {error}") from None
-    except InstrumentError as error:
-        raise ServeError(f"--instruments: {error}") from None
-    if settings.symbols is None:
-        return instruments
-    wanted = [symbol.strip() for symbol in settings.symbols.split(",") if symbol.strip()]
-    unknown = [symbol for symbol in wanted if symbol not in instruments]
-    if unknown or not wanted:
-        raise ServeError(f"--symbols: expected some of {', '.join(instruments)}, got {', '.join(unknown) or 'none'}")
-    return {symbol: instrument for symbol, instrument in instruments.items() if symbol in wanted}
-
-
-def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
-    """Run the exchange until it is told to stop. Raises ``ServeError``."""
-    instruments = load_settings_instruments(settings)
-    with _bind(settings) as listener:
-        try:
-            failure = uvloop.run(_run(settings, instruments, listener, say))
-        except (StoreError, KeyRingError, SnapshotError, InvalidKey) as error:
-            raise ServeError(str(error)) from None
+        rules = Rules.of(settings)
+        with _bind(settings) as listener:
+            if cut_damage:
+                repair(settings.data, rules, say)
+            failure = uvloop.run(_run(settings, rules, listener, say))
+    except DamagedJournalError as error:
+        advice = "restore a copy" if cut_damage else "start with --repair to go on without what can't be read"
+        raise ServeError(f"{error}; {advice}") from None
+    except (StoreError, KeyRingError, SnapshotError, RulesError, InvalidKey) as error:
+        raise ServeError(str(error)) from None
     if failure is not None:
         raise ServeError(f"the journal can't be written, so the exchange stopped: {failure}")
 
@@ -95,24 +84,23 @@ def _bind(settings: Settings) -> socket.socket:
     return listener
 
 
-def _recover(
-    store: Store, instruments: dict[str, Instrument], settings: Settings, say: Callable[[str], None]
-) -> Engine:
-    """The engine as it was: the newest snapshot and the commands after it."""
+def _recover(store: Store, rules: Rules, say: Callable[[str], None]) -> Engine:
+    """The engine as it was: the newest snapshot and the commands after it, each under the rules it was made under."""
     recovery = store.recover()
-    engine_settings = settings.engine_settings()
-    if recovery.snapshot is None:
-        engine = Engine(instruments, engine_settings)
-    else:
-        engine = Engine.load(instruments, engine_settings, recovery.snapshot)
     started = time.monotonic()
-    replayed = 0
+    replay = Replay(recovery, rules)
     for batch in recovery.batches:
-        for at, command in batch.commands:
-            engine.apply(at, command)
-        replayed += len(batch.commands)
-    if replayed:
-        say(f"recovered {replayed} commands after the last snapshot in {time.monotonic() - started:.1f} s")
+        replay.run(batch)
+    if replay.commands:
+        made = f", made by tickwire {', '.join(sorted(replay.versions))}" if replay.versions else ""
+        seconds = time.monotonic() - started
+        say(f"recovered {replay.commands} commands after the last snapshot{made} in {seconds:.1f} s")
+    engine = replay.engine
+    if replay.rules != rules and engine.sequence:
+        rules.check_follows(replay.rules)
+        engine = rules.engine(engine.dump())
+    if replay.rules != rules or not recovery.rules:
+        store.set_rules(rules.encode())
     return engine
 
 
@@ -133,15 +121,17 @@ class _Server(uvicorn.Server):
 
 
 async def _run(
-    settings: Settings, instruments: dict[str, Instrument], listener: socket.socket, say: Callable[[str], None]
+    settings: Settings, rules: Rules, listener: socket.socket, say: Callable[[str], None]
 ) -> Exception | None:
     """Open the data directory and serve until a signal or a failure of the journal; gives the failure."""
-    store = Store.open(settings.data, settings.durability, loop=asyncio.get_running_loop())
+    store = Store.open(
+        settings.data, settings.durability, loop=asyncio.get_running_loop(), retention=settings.retention()
+    )
     try:
         keys = KeyRing.open(settings.data)
         try:
-            engine = _recover(store, instruments, settings, say)
-            return await _serve(settings, instruments, listener, store, keys, engine, say)
+            engine = _recover(store, rules, say)
+            return await _serve(settings, listener, store, keys, engine, say)
         finally:
             keys.close()
     finally:
@@ -150,7 +140,6 @@ async def _run(
 
 async def _serve(
     settings: Settings,
-    instruments: dict[str, Instrument],
     listener: socket.socket,
     store: Store,
     keys: KeyRing,
@@ -190,6 +179,7 @@ async def _serve(
     demo = _demo_key(settings, keys)
     for account in dict.fromkeys(key.account for key in keys.list()):
         await sequencer.open_account(account)
+    instruments = {symbol: open_market.instrument for symbol, open_market in engine.markets.items()}
     market: MarketDriver | None = None
     if settings.market:
         if fill_history(instruments, settings.seed, sequencer):
@@ -198,7 +188,7 @@ async def _serve(
         market = MarketDriver(instruments, settings.seed, sequencer, loop)
     clock = ClockDriver(sequencer, loop)
 
-    stream = Stream(sequencer.feed, keys, sequencer.now, StreamSettings(limits=_stream_limits(settings)))
+    stream = Stream(sequencer.feed, keys, sequencer.clock, StreamSettings(limits=_stream_limits(settings)))
     started_at = time.monotonic()
 
     def health() -> dict[str, object]:
@@ -248,7 +238,10 @@ async def _serve(
     )
 
     def started() -> None:
-        announce(info, settings.data)
+        try:
+            announce(info, settings.data)
+        except OSError as error:
+            raise ServeError(f"{error.filename}: can't be written: {error.strerror}") from None
         say(_banner(info, engine, market is not None))
 
     server = _Server(config, started)

@@ -15,7 +15,9 @@ from cyclopts import Group, Parameter
 from tickwire.exchange.instruments import RATE_PLACES
 from tickwire.exchange.projection import ProjectionSettings
 from tickwire.exchange.state import EngineSettings
+from tickwire.journal.pruning import Retention
 from tickwire.wire.decimals import DecimalError, parse_decimal
+from tickwire.wire.intervals import DAY
 
 __all__ = ["SettingHelp", "Settings", "SettingsError", "describe", "flag"]
 
@@ -57,6 +59,10 @@ class Settings:
     snapshot_every: Annotated[
         int, _setting(SERVER, "Commands between two snapshots: fewer start faster after a crash.")
     ] = 25_000
+    journal_retention: Annotated[
+        int, _setting(SERVER, "Commands kept, with snapshots, before those a restart needs: for tickwire verify.")
+    ] = 0
+    history_days: Annotated[int, _setting(SERVER, "Days that the history of orders and executions goes back.")] = 90
 
     market: Annotated[bool, _setting(MARKET, "Run the simulated venues and participants.")] = True
     seed: Annotated[int, _setting(MARKET, "Seed of the simulated market.")] = 1
@@ -111,12 +117,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in (
-            "snapshot_every", "default_leverage", "max_open_orders", "candle_retention", "orderbook_depth",
-            "orderbook_interval_ms", "account_interval_ms", "requests_per_second", "upgrades_per_minute",
-            "upgrade_burst", "sockets_per_key", "topics_per_socket", "topics_per_frame", "operations_per_second",
+            "snapshot_every", "history_days", "default_leverage", "max_open_orders", "candle_retention",
+            "orderbook_depth", "orderbook_interval_ms", "account_interval_ms", "requests_per_second",
+            "upgrades_per_minute", "upgrade_burst", "sockets_per_key", "topics_per_socket", "topics_per_frame",
+            "operations_per_second",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise SettingsError(f"{flag(name)}: expected at least 1, got {getattr(self, name)}")
+        if self.journal_retention < 0:
+            raise SettingsError(f"--journal-retention: expected at least 0, got {self.journal_retention}")
         if not 0 <= self.port <= 65_535:
             raise SettingsError(f"--port: expected 0 to 65535, got {self.port}")
         if (self.demo_key is None) != (self.demo_secret is None):
@@ -137,6 +146,10 @@ class Settings:
             available_unrealized=self.available_unrealized,
             margin_base=self.margin_base,
         )
+
+    def retention(self) -> Retention:
+        """How much the journal keeps."""
+        return Retention(commands=self.journal_retention, history=self.history_days * DAY)
 
     def initial_deposit(self) -> int:
         """Money (10**-8) a new account starts with. Raises ``SettingsError``."""

@@ -56,15 +56,16 @@ class Bench:
 
     async def stop(self) -> None:
         """What uvicorn does when it is told to stop."""
-        if self.server.started:
-            self.server.started = False
-            await self.server.shutdown([self.listener])
+        self.server.started = False
+        await self.server.shutdown([self.listener])
 
     async def close(self) -> None:
         for client in self.clients:
             client.writer.transport.abort()
         await self.gone()
-        await self.stop()
+        if self.server.started:
+            for server in self.server.servers:
+                server.close()
         self.keys.close()
 
     def signed(self, key: ApiKey | None = None) -> dict[str, str]:

@@ -289,7 +289,6 @@ class StreamProtocol(asyncio.Protocol):
             text = data.decode()
         except UnicodeDecodeError as error:
             self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
-            self._finish("invalid_data")
             return
         self._perform(session.receive_text(text, now))
 

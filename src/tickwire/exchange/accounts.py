@@ -97,6 +97,8 @@ class Position:
         that exemption in proportion. Rounded up.
         """
         position = self.quantity
+        if not position:
+            return self.buy_reserve + self.sell_reserve + reserve
         buy_quantity, buy_reserve = self.buy_quantity, self.buy_reserve
         sell_quantity, sell_reserve = self.sell_quantity, self.sell_reserve
         if side > 0:
@@ -108,7 +110,7 @@ class Position:
         if position < 0:
             excess = buy_quantity + position
             buy_reserve = -(-buy_reserve * excess // buy_quantity) if excess > 0 else 0
-        elif position > 0:
+        else:
             excess = sell_quantity - position
             sell_reserve = -(-sell_reserve * excess // sell_quantity) if excess > 0 else 0
         return buy_reserve + sell_reserve
@@ -145,7 +147,11 @@ class Account:
 
     def position_margin(self) -> int:
         """Money held for all positions."""
-        return sum([position.held_margin for position in self.positions.values()])
+        total = 0
+        for position in self.positions.values():
+            if position.quantity:
+                total += position.held_margin
+        return total
 
     def unrealized_pnl(self) -> int:
         """Of all positions."""
@@ -153,7 +159,11 @@ class Account:
 
     def cross_unrealized_pnl(self) -> int:
         """Of the cross positions."""
-        return sum([position.unrealized_pnl for position in self.positions.values() if not position.isolated])
+        total = 0
+        for position in self.positions.values():
+            if position.quantity and not position.isolated:
+                total += position.unrealized_pnl
+        return total
 
     def free(self, collateral: str, full_unrealized: bool) -> int:
         """Wallet - reserved + cross PnL: what a new order may take; negative when already short.
@@ -174,12 +184,19 @@ class Account:
 
     def cross_wallet(self, collateral: str) -> int:
         """The wallet without what isolated positions hold and spot orders have set aside."""
-        isolated = sum([p.isolated_margin for p in self.positions.values() if p.isolated and p.quantity])
-        return self.wallets.get(collateral, 0) - self.reserved.get(collateral, 0) - isolated
+        total = self.wallets.get(collateral, 0) - self.reserved.get(collateral, 0)
+        for position in self.positions.values():
+            if position.isolated and position.quantity:
+                total -= position.isolated_margin
+        return total
 
     def cross_maintenance(self) -> int:
         """Maintenance margin of all cross positions, on the mark."""
-        return sum([p.maintenance_margin(False) for p in self.positions.values() if p.quantity and not p.isolated])
+        total = 0
+        for position in self.positions.values():
+            if position.quantity and not position.isolated:
+                total += position.maintenance_margin(False)
+        return total
 
     def spot_free(self, asset: str) -> int:
         """Wallet without what open spot orders hold, for an asset that is no collateral."""

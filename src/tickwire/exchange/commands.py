@@ -5,7 +5,7 @@ A command is journalled as it is applied; its encoding is part of the data direc
 reused and fields are only ever added at the end, with a default.
 """
 
-import enum
+from typing import Final
 
 import msgspec
 
@@ -29,27 +29,30 @@ __all__ = [
 ]
 
 
-class Side(enum.IntEnum):
+# Plain integers, not enumerations: these are compared several times for every command.
+
+
+class Side:
     """Also the sign of what a fill adds to a position."""
 
-    BUY = 1
-    SELL = -1
+    BUY: Final = 1
+    SELL: Final = -1
 
 
-class OrderType(enum.IntEnum):
+class OrderType:
     """As on the wire."""
 
-    LIMIT = 1
-    MARKET = 2
-    STOP_MARKET = 3
+    LIMIT: Final = 1
+    MARKET: Final = 2
+    STOP_MARKET: Final = 3
 
 
-class TimeInForce(enum.IntEnum):
+class TimeInForce:
     """As on the wire."""
 
-    GTC = 1
-    IOC = 2
-    FOK = 3
+    GTC: Final = 1
+    IOC: Final = 2
+    FOK: Final = 3
 
 
 class CreateAccount(msgspec.Struct, frozen=True, array_like=True, tag_field="command", tag=1):

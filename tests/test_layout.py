@@ -44,9 +44,7 @@ def lint_imports(project: Path) -> subprocess.CompletedProcess[str]:
 
 
 def broken_contracts(result: subprocess.CompletedProcess[str]) -> set[str]:
-    return {
-        line.removesuffix("BROKEN").strip() for line in result.stdout.splitlines() if line.endswith("BROKEN")
-    }
+    return {line.removesuffix("BROKEN").strip() for line in result.stdout.splitlines() if line.endswith("BROKEN")}
 
 
 def banned_names(project: Path, module: str, source: str) -> str:
@@ -110,9 +108,7 @@ def test_a_contract_bites(project: Path, module: str, statement: str, contract: 
     ],
 )
 def test_a_contract_lets_through_what_it_should(project: Path, module: str, statement: str) -> None:
-    (project / "src" / "tickwire" / module).write_text(
-        f'"""A module that keeps the rules."""\n\n{statement}\n'
-    )
+    (project / "src" / "tickwire" / module).write_text(f'"""A module that keeps the rules."""\n\n{statement}\n')
 
     result = lint_imports(project)
 
@@ -138,8 +134,6 @@ def test_ruff_bans_clock_and_random_in_the_core(project: Path, package: str, sou
     assert "TID251" in banned_names(project, f"src/tickwire/{package}/deeper/probe.py", source)
 
 
-@pytest.mark.parametrize(
-    "folder", ["src/tickwire/market", "src/tickwire/service", "tests/exchange", "benchmarks"]
-)
+@pytest.mark.parametrize("folder", ["src/tickwire/market", "src/tickwire/service", "tests/exchange", "benchmarks"])
 def test_ruff_lets_everything_else_read_the_clock(project: Path, folder: str) -> None:
     assert "TID251" not in banned_names(project, f"{folder}/probe.py", "\n".join(BANNED))

@@ -303,6 +303,9 @@ def test_an_empty_page_still_says_what_lies_beyond_the_cursor(store: Store) -> N
     assert flags(store.order_history("alice", HistoryPage(after=1))) == (True, False)
     assert flags(store.order_history("alice", HistoryPage(before=10))) == (False, True)
     assert flags(store.order_history("alice", HistoryPage(after=5, before=5))) == (True, True)
+    # The cursor's own row lies beyond the cursor too.
+    assert flags(store.order_history("alice", HistoryPage(before=10, start=10))) == (False, True)
+    assert flags(store.order_history("alice", HistoryPage(after=1, end=1))) == (True, False)
 
 
 def test_a_page_of_executions_holds_its_orders_whole(store: Store) -> None:

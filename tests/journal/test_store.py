@@ -287,6 +287,21 @@ def test_a_commit_from_a_report_comes_after_the_others_of_the_group(tmp_path: Pa
     assert outcomes.names == ["first", *range(2, 5000)]
 
 
+def test_reports_that_commit_may_go_on_for_ever(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, "none")
+    ended: list[int] = []
+
+    def go_on(error: Exception | None) -> None:
+        assert error is None
+        if store.last_sequence < 5000:  # more than the stack would hold
+            store.commit(batch(store.last_sequence + 1), go_on)
+        else:
+            ended.append(store.last_sequence)
+
+    store.commit(batch(1), go_on)
+    assert ended == [5000]
+
+
 def test_a_report_that_fails_does_not_cost_the_others_theirs(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def fail(error: Exception | None) -> None:
         raise RuntimeError("the caller's own fault")
@@ -384,7 +399,7 @@ async def test_the_wal_does_not_grow(tmp_path: Path, durability: Durability, mon
         await outcomes.count(number)
         assert order_ids(store, count=1, account="bob") == []
     assert (tmp_path / f"{FILE_NAME}-wal").stat().st_size < 4 * 1024 * 1024  # of some 20 that were written
-    assert (tmp_path / FILE_NAME).stat().st_size > 3 * 1024 * 1024
+    assert (tmp_path / FILE_NAME).stat().st_size > 1024 * 1024
     store.close()
 
 

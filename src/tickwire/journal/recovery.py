@@ -116,9 +116,10 @@ def read_batches(connection: sqlite3.Connection, path: Path, sequence: int) -> I
             (expected,),
         )
         for first, count, blob in rows:
-            if first + count <= expected:
+            at_the_snapshot = expected == sequence + 1
+            if at_the_snapshot and first + count <= expected:
                 continue  # wholly in the snapshot
-            if first > expected or (first < expected and expected > sequence + 1):
+            if first > expected or (first < expected and not at_the_snapshot):
                 raise DamagedJournalError(f"{path}: journal: expected sequence {expected} next, got {first}")
             try:
                 commands = decode_commands(first, count, blob)

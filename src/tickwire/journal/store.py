@@ -221,7 +221,6 @@ class Store:
         self._closed = True
         # From here on everything is done at once, but in order: first what is under way.
         self._loop = None
-        self._scheduled = False
         self._proceeding = True
         while self._operations:
             operation = next(iter(self._operations))

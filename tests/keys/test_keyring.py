@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.market.harness import Harness
 
+from tickwire.exchange.state import INSURANCE
 from tickwire.keys.keyring import FILE_NAME, ApiKey, InvalidKey, KeyRing, KeyRingError
 
 
@@ -90,6 +92,7 @@ def test_a_key_is_taken_once(ring: KeyRing) -> None:
         ({"account": ""}, "account: expected 1 to 64 letters"),
         ({"account": "a" * 65}, "account: expected"),
         ({"account": "a/b"}, "account: expected"),
+        ({"account": "house."}, "account: expected a client's, got 'house.', which belongs to the exchange"),
         ({"secret": ""}, "secret: expected 1 to 256 printable"),
         ({"secret": "two words"}, "secret: expected"),
         ({"scopes": []}, "scopes: expected read or trade or both"),
@@ -103,6 +106,17 @@ def test_what_is_malformed_is_refused_by_name(ring: KeyRing, arguments: dict[str
     with pytest.raises(InvalidKey, match=message):
         ring.create(**({"account": "alice", "scopes": ["read"]} | arguments))  # type: ignore[arg-type]
     assert ring.list() == []
+
+
+def test_nobody_gets_a_key_for_an_account_of_the_exchange(ring: KeyRing) -> None:
+    names = [name for name, account in Harness().start().engine.accounts.items() if account.house]
+    assert {INSURANCE, "house.maker.BTCUSDT.PERP"} <= set(names)
+    for name in names:
+        with pytest.raises(InvalidKey, match=f"account: expected a client's, got '{name}', which belongs to"):
+            ring.create(name, ["read"])
+    assert ring.list() == []
+    for name in ("insurance2", "my.house.maker", "house", "household"):
+        assert ring.create(name, ["read"]).account == name
 
 
 def test_a_refused_secret_is_not_echoed(ring: KeyRing) -> None:

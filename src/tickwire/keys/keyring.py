@@ -23,6 +23,8 @@ SCOPES = ("read", "trade")
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,128}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# The insurance fund and the simulated participants: who had a key for one would trade with the exchange's own money.
+_RESERVED_ACCOUNT = re.compile(r"insurance|house\..*")
 # Printable ASCII: a secret is copied through shells, environment files and other languages' HMAC calls.
 _SECRET = re.compile(r"[!-~]{1,256}")
 
@@ -155,7 +157,7 @@ class KeyRing:
         created = ApiKey(
             key=_matching(_KEY, "key", key, "8 to 128 letters, digits, _ or -") if key is not None else _random_key(),
             secret=_random_secret() if secret is None else _valid_secret(secret),
-            account=_matching(_ACCOUNT, "account", account, "1 to 64 letters, digits, _, . or -"),
+            account=_valid_account(account),
             scopes=_valid_scopes(scopes),
             allow=_valid_allow(allow),
             created=time.time_ns() if now is None else now,
@@ -249,6 +251,12 @@ def _matching(pattern: re.Pattern[str], field: str, text: str, expected: str) ->
     if pattern.fullmatch(text) is None:
         raise InvalidKey(f"{field}: expected {expected}, got {text[:160]!r}")
     return text
+
+
+def _valid_account(name: str) -> str:
+    if _RESERVED_ACCOUNT.fullmatch(name) is not None:
+        raise InvalidKey(f"account: expected a client's, got {name!r}, which belongs to the exchange")
+    return _matching(_ACCOUNT, "account", name, "1 to 64 letters, digits, _, . or -")
 
 
 def _valid_secret(text: str) -> str:

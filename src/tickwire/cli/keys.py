@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import httpx
 from cyclopts import App, Parameter
@@ -61,9 +62,13 @@ def _call(server: ServerInfo, method: str, path: str, body: Any = None) -> Any:
         )
     except httpx.HTTPError as error:
         raise _Failed(f"the server at {server.url} does not answer: {error}") from None
-    if reply.status_code != 200:
-        raise _Failed(reply.json().get("message", reply.text))
-    return reply.json()
+    if reply.status_code == 200:
+        return reply.json()
+    try:
+        message = reply.json()["message"]
+    except (ValueError, KeyError):
+        message = f"the server at {server.url} answers {reply.status_code} {reply.text}"
+    raise _Failed(message)
 
 
 def _plain(key: ApiKey) -> dict[str, Any]:
@@ -132,7 +137,7 @@ def revoke(key: str, *, data: Data = None, as_json: AsJson = False) -> None:
     with _errors("revoke"):
         place = _place(data)
         if isinstance(place, ServerInfo):
-            revoked = _call(place, "DELETE", f"/_tickwire/keys/{key}")["revoked"]
+            revoked = _call(place, "DELETE", f"/_tickwire/keys/{quote(key, safe='')}")["revoked"]
         else:
             revoked = KeyRing.open(place).revoke(key)
         if not revoked:

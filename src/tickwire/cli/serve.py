@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tomllib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
 
-from tickwire.service.settings import Settings, describe
+from tickwire.service.settings import Settings, SettingsError, describe
 
 __all__ = ["config_app", "serve_app"]
 
@@ -19,8 +20,12 @@ _ENVIRONMENT = Env("TICKWIRE_", command=False)
 
 
 def _with_file(app: App, config: Path | None) -> None:
-    """Let the values of a settings file stand below flags and environment."""
+    """Let the values of a settings file stand below flags and environment. Raises ``SettingsError``."""
     if config is not None:
+        try:
+            tomllib.loads(config.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"--config: expected a TOML file: {config}: {error}") from None
         app.config = (_ENVIRONMENT, Toml(config, must_exist=True, use_commands_as_keys=False))
 
 

@@ -23,6 +23,8 @@ __all__ = ["watch_app"]
 
 # How long a signature holds: long enough for a clock that is a little off, short enough to be of no use later.
 SIGNATURE_SECONDS = 60
+# How long the server may take to say good-bye: its answer can stand behind frames that nobody reads any more.
+CLOSE_SECONDS = 0.5
 FRAMES_A_SECOND = 10  # of the live tables; the eye sees no more
 BOOK_ROWS = 12  # levels a side that a table shows
 TABLE_ROWS = 20  # newest rows of a topic that a table shows
@@ -105,11 +107,13 @@ async def _follow(url: str, key: str, secret: str, topics: list[str], as_json: b
     expires = str(int(time.time()) + SIGNATURE_SECONDS)
     headers = {"api-key": key, "api-expires": expires, "api-signature": sign(secret, "GET", STREAM_PATH, expires)}
     try:
-        async with connect(url, additional_headers=headers, max_size=None) as connection:
+        async with connect(url, additional_headers=headers, max_size=None, close_timeout=CLOSE_SECONDS) as connection:
             # 50 topics a frame is what every server of this API takes.
             for start in range(0, len(topics), 50):
                 await connection.send(json.dumps({"op": "subscribe", "args": topics[start : start + 50]}))
             await (_print_frames(connection) if as_json else _show_tables(connection, topics))
+            # Both go on until the server ends the stream; that it stops (1001) is not an exception for the library.
+            raise _Failed(f"the server closed the stream: {connection.close_code} {connection.close_reason}")
     except InvalidStatus as error:
         code = error.response.headers.get("x-prex-error-type", "")
         raise _Failed(f"{url} refused the handshake: {error.response.status_code} {code}; {_advice(code)}") from None

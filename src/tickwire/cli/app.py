@@ -22,6 +22,8 @@ for _name, _place, _help in (
     ("serve", "tickwire.cli.serve:serve_app", "Start the exchange: REST, stream and documents on one port."),
     ("watch", "tickwire.cli.watch:watch_app", "Follow topics of the stream in the terminal."),
     ("key", "tickwire.cli.keys:key_app", "Create, list and revoke API keys."),
+    ("verify", "tickwire.cli.verify:verify_app", "Replay a data directory's journal and compare what was stored."),
+    ("export", "tickwire.cli.export:export_app", "Write executions, orders, balances and candles as Parquet or CSV."),
     ("config", "tickwire.cli.serve:config_app", "Print every setting with its value and meaning."),
 ):
     app.command(_place, name=_name, help=_help)

@@ -84,6 +84,18 @@ class Archive:
         """How many executions the history holds."""
         return self._count("executions")
 
+    def last_order_id(self) -> int:
+        """The newest order of the history, 0 when there is none."""
+        with self._reading():
+            newest: int = self._connection.execute("SELECT coalesce(max(order_id), 0) FROM orders").fetchone()[0]
+            return newest
+
+    def first_exec_id(self) -> int:
+        """The oldest execution of the history, 0 when there is none."""
+        with self._reading():
+            oldest: int = self._connection.execute("SELECT coalesce(min(exec_id), 0) FROM executions").fetchone()[0]
+            return oldest
+
     def orders(self) -> Iterator[OrderRecord]:
         """The history of orders, oldest first."""
         with self._reading():

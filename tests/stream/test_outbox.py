@@ -66,6 +66,22 @@ def test_the_flusher_serves_many_with_one_callback(bench: Bench) -> None:
     assert (bench.payloads, other.payloads) == ([b"a"], [b"b"])
 
 
+def test_a_socket_that_fails_does_not_hold_up_the_others(bench: Bench) -> None:
+    def fail(data: bytes) -> None:
+        raise RuntimeError("broken")
+
+    others = [Bench(), Bench()]
+    for other in others:
+        other.outbox._flusher = bench.outbox._flusher
+    others[0].outbox._write = fail
+    for each in (bench, *others):
+        each.outbox.reply(b"reply")
+    with pytest.raises(RuntimeError, match="broken"):
+        bench.end_turn()
+    bench.end_turn()
+    assert bench.payloads == others[1].payloads == [b"reply"]
+
+
 def test_a_deflating_reader_gets_the_shared_deflated_frame() -> None:
     bench = Bench(deflate=True)
     frame = Frame(b"tick" * 100)

@@ -478,6 +478,14 @@ async def test_pings_of_the_client_are_answered_until_there_are_too_many(bench: 
     assert bench.stream.counters.bytes_out < 20_000, "the flood was noticed before it was answered"
 
 
+async def test_a_flood_of_fragments_is_ended(bench: Bench) -> None:
+    client = await raw_open(bench)
+    client.send(1, b"", fin=False)
+    for _ in range(3_000):
+        client.send(0, b"", fin=False)
+    assert await client.close_code() == 1008
+
+
 async def test_a_peer_that_keeps_sending_bad_frames_is_closed(bench: Bench) -> None:
     async with bench.connect() as client:
         for _ in range(300):
@@ -571,6 +579,18 @@ async def test_a_reader_that_takes_nothing_is_closed(bench: Bench) -> None:
     assert bench.stream.counters.closes == {"too_slow": 1}
 
 
+@pytest.mark.parametrize("stream_settings", [StreamSettings(stall_timeout=0.3, close_timeout=0.1)])
+async def test_a_reader_that_has_caught_up_may_wait_for_news(bench: Bench) -> None:
+    client = await stalled_client(bench, TICKER)
+    await stall(bench, TICKER, "aside")
+    newest = bench.feed.versions[key(TICKER)]
+    while (await client.message())["data"][0]["rows"][0] != newest:
+        pass
+    await asyncio.sleep(0.6)
+    bench.feed.change(key(TICKER))
+    assert (await client.message())["data"][0]["rows"][0] == newest + 1
+
+
 @pytest.mark.parametrize("stream_settings", [StreamSettings(stall_timeout=1.0, close_timeout=0.1)])
 async def test_a_reader_that_takes_a_little_is_kept(bench: Bench) -> None:
     client = await stalled_client(bench, TICKER)
@@ -650,6 +670,21 @@ async def test_an_end_of_stream_is_an_end(bench: Bench) -> None:
     await client.reader.read()
     await bench.gone()
     assert bench.stream.counters.closes == {"lost": 1}
+
+
+async def test_a_half_closed_peer_does_not_disturb_the_others(bench: Bench) -> None:
+    errors: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
+    client = await stalled_client(bench, ORDER)
+    await stall(bench, ORDER, "paused")
+    client.writer.write_eof()  # with much still to be written to it
+    async with bench.connect() as other:
+        await subscribe(other, ORDER)
+        while bench.stream.hub.session_count > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+        bench.feed.change(key(ORDER))
+        assert json.loads(await other.recv())["data"][0]["actionType"] == "UPDATE"
+    assert errors == []
 
 
 async def test_random_bytes_do_no_harm(bench: Bench) -> None:

@@ -37,8 +37,15 @@ class Flusher:
 
     def _flush(self) -> None:
         filled, self._filled = self._filled, []
-        for outbox in filled:
-            outbox.flush()
+        rest = iter(filled)
+        try:
+            for outbox in rest:
+                outbox.flush()
+        except BaseException:
+            # One socket's failure is for the loop to report; the others are not to wait for ever because of it.
+            self._filled = [*rest, *self._filled]
+            self._call_soon(self._flush)
+            raise
 
 
 class Outbox:

@@ -340,8 +340,6 @@ class StreamProtocol(asyncio.Protocol):
         self._close(CLOSES[name])
 
     def _close(self, close: Close) -> None:
-        if self._closed_as:
-            return
         if self._session is None:
             self._transport.close()
             return
@@ -353,12 +351,14 @@ class StreamProtocol(asyncio.Protocol):
         self._send()
 
     def _end_by_peer(self) -> None:
-        """The peer has closed, or has broken the protocol and been told so."""
+        """The peer has closed, or has broken the protocol and been told so, or has just ended its side."""
         protocol = self._protocol
         if protocol.close_rcvd is not None:
             self._finish("by_client")
         elif protocol.close_sent is not None:
             self._finish(_PROTOCOL_CLOSES.get(protocol.close_sent.code, "internal_error"))
+        else:
+            self._finish("lost")
 
     def _finish(self, name: str) -> None:
         """Nothing more goes out from here; ``name`` is what the end is counted as."""

@@ -676,8 +676,12 @@ async def test_a_half_closed_peer_does_not_disturb_the_others(bench: Bench) -> N
     errors: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context))
     client = await stalled_client(bench, ORDER)
-    await stall(bench, ORDER, "paused")
-    client.writer.write_eof()  # with much still to be written to it
+    transport = bench.protocols[0]._transport
+    bench.feed.padding = "x" * 10_000
+    while not transport.get_write_buffer_size():
+        bench.feed.change(key(ORDER))
+        await asyncio.sleep(0)
+    client.writer.write_eof()  # with something still to be written to it, but not so much that it is behind
     async with bench.connect() as other:
         await subscribe(other, ORDER)
         while bench.stream.hub.session_count > 1:  # noqa: ASYNC110

@@ -2,7 +2,8 @@
 
 A *payload* is a whole encoded data frame (see ``wire.envelope``), the same for every reader of a key. The one promise
 that all of the stream rests on: a snapshot handed to ``then`` is followed on the listener by exactly the payloads that
-follow from it, with no gap and no repeat.
+follow from it, with no gap and no repeat. Callbacks of ``join`` and ``settle`` come in the order of the calls; neither
+is to be called from within such a callback or from the listener, where "at once" would be in the midst of a batch.
 """
 
 from collections.abc import Callable, Sequence

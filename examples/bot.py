@@ -1,110 +1,58 @@
-"""A bot that buys a dip and sells the rebound: python examples/bot.py
+"""A bot in forty lines: python examples/bot.py
 
-It keeps one bid a little below the market. Once that is filled it offers what it holds a little above its entry price,
-and gives up where the loss gets too large. Takes the server and the key from TICKWIRE_URL, TICKWIRE_API_KEY and
-TICKWIRE_API_SECRET. Ctrl-C stops it: it cancels what it has in the market and leaves a position as it is.
+When the last price moves away from its short average, the bot bets on its return and closes the position once it is
+back. Server and key come from TICKWIRE_URL, TICKWIRE_API_KEY and TICKWIRE_API_SECRET. Ctrl-C stops it; a position that
+is open then stays open.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import hmac
 import json
 import os
 import time
+from collections import deque
 from decimal import Decimal
 
 import httpx
-from websockets.asyncio.client import connect
+from websockets.sync.client import connect
 
-URL = os.environ.get("TICKWIRE_URL", "http://127.0.0.1:8080")
-KEY, SECRET = os.environ["TICKWIRE_API_KEY"], os.environ["TICKWIRE_API_SECRET"]
-PATH = "/api/v1/trade/order"
-SYMBOL, TICK, AMOUNT = "BTCUSDT.PERP", Decimal("0.1"), "1000"
-WIDTH = Decimal(os.environ.get("WIDTH", "0.0006"))  # of the price; the fees of both orders are 0.0004
-STOP = 4 * WIDTH
+URL, KEY, SECRET = (os.environ[f"TICKWIRE_{name}"] for name in ("URL", "API_KEY", "API_SECRET"))
+ORDER, STREAM, SYMBOL = "/api/v1/trade/order", "/api/v1/stream", "BTCUSDT.PERP"
+PRICES = int(os.environ.get("PRICES", "20"))  # that the average is made of
+DISTANCE = Decimal(os.environ.get("DISTANCE", "0.00005"))  # from the average, as a fraction of it
 
 
-def signed(method, target, body=b""):
+def signed(method, target, body=""):
     expires = str(int(time.time()) + 30)
-    message = (method + target + expires).encode() + body
-    signature = hmac.new(SECRET.encode(), message, hashlib.sha256).hexdigest()
+    signature = hmac.new(SECRET.encode(), f"{method}{target}{expires}{body}".encode(), hashlib.sha256).hexdigest()
     return {"api-key": KEY, "api-expires": expires, "api-signature": signature}
 
 
-def wanted(mid, held, entry):
-    """The one order that should be in the market now."""
-    if not held:
-        return {"side": "BUY", "type": "LIMIT", "amount": AMOUNT, "price": (mid * (1 - WIDTH)).quantize(TICK)}
-    if mid < entry * (1 - STOP):
-        return {"side": "SELL", "type": "MARKET", "quantity": str(held), "reduceOnly": True}
-    price = (entry * (1 + WIDTH)).quantize(TICK)
-    return {"side": "SELL", "type": "LIMIT", "quantity": str(held), "price": price, "reduceOnly": True}
+def send(side, **fields):
+    body = json.dumps({"symbol": SYMBOL, "side": side, "type": "MARKET", **fields})
+    reply = httpx.post(URL + ORDER, content=body, headers=signed("POST", ORDER, body))
+    order = reply.raise_for_status().json()["order"]
+    print("order", order["side"], order["quantity"], order["status"], flush=True)
 
 
-def fits(order, want, mid):
-    """Whether an open order is still what we want; prices may be off by a quarter of the width."""
-    if (order["side"], order["orderType"]) != (want["side"], want["type"]):
-        return False
-    return order["price"] is None or abs(Decimal(order["price"]) - want["price"]) <= mid * WIDTH / 4
-
-
-async def call(http, method, **fields):
-    body = json.dumps({"symbol": SYMBOL, **fields}, default=str).encode()
-    headers = signed(method, PATH, body)
-    reply = await http.request(method, PATH, content=body, headers=headers)
-    # An order that has just been filled can no longer be cancelled: no reason to stop.
-    if reply.status_code != 200 and reply.json()["error"] != "OrderNotFound":
-        raise SystemExit(f"{method} refused: {reply.text}")
-    return reply.json()
-
-
-async def trade(http, stream):
-    ticker, orders, cancelling, held, entry = {}, {}, set(), Decimal(0), Decimal(0)
-    try:
-        async for text in stream:
-            frame = json.loads(text)
-            if "topic" not in frame:
-                continue  # the reply to our subscribe
-            for row in frame["data"][0]["rows"]:
-                if row["symbol"] != SYMBOL:
-                    continue
-                if frame["topic"] == "account.position":
-                    held, entry = Decimal(row["positionQty"]), Decimal(row["entryPrice"] or 0)
-                elif frame["topic"] == "account.order":
-                    print(row["side"], row["quantity"], row["price"], row["status"], flush=True)
-                    orders.pop(row["orderId"], None)
-                    if row["status"] in ("NEW", "PARTIALLY_FILLED"):
-                        orders[row["orderId"]] = row
-                else:
-                    ticker.update(row)
-            if not frame["topic"].startswith("ticker") or not (ticker["bidPrice"] and ticker["askPrice"]):
-                continue
-            mid = (Decimal(ticker["bidPrice"]) + Decimal(ticker["askPrice"])) / 2
-            want = wanted(mid, held, entry)
-            # An order leaves `orders` when the stream says that it has ended: it may be filled before it is cancelled.
-            for id, order in orders.items():
-                if id not in cancelling and not fits(order, want, mid):
-                    cancelling.add(id)
-                    await call(http, "DELETE", orderId=id)
-            if not orders:
-                order = (await call(http, "POST", **want))["order"]
-                orders[order["orderId"]] = order
-    finally:
-        for id in orders:
-            await call(http, "DELETE", orderId=id)
-
-
-async def main():
-    address = URL.replace("http", "ws", 1) + "/api/v1/stream"
-    async with (
-        httpx.AsyncClient(base_url=URL) as http,
-        connect(address, additional_headers=signed("GET", "/api/v1/stream")) as stream,
-    ):
-        topics = [f"ticker.{SYMBOL}", "account.order", "account.position"]
-        await stream.send(json.dumps({"op": "subscribe", "args": topics}))
-        await trade(http, stream)
-
-
-with contextlib.suppress(KeyboardInterrupt):
-    asyncio.run(main())
+prices, held, acted_on = deque(maxlen=PRICES), Decimal(0), None
+address = URL.replace("http", "ws", 1) + STREAM
+with contextlib.suppress(KeyboardInterrupt), connect(address, additional_headers=signed("GET", STREAM)) as stream:
+    stream.send(json.dumps({"op": "subscribe", "args": [f"ticker.{SYMBOL}", "account.position"]}))
+    for frame in map(json.loads, stream):
+        for row in frame["data"][0]["rows"] if "topic" in frame else []:  # no topic: the reply to our subscribe
+            if frame["topic"] == "account.position" and row["symbol"] == SYMBOL:
+                held = Decimal(row["positionQty"]) * (-1 if row["positionSide"] == "SHORT" else 1)
+                print("position", held, "at", row["entryPrice"], "profit", row["unrealizedPnl"], flush=True)
+            if row.get("lastPrice"):
+                prices.append(Decimal(row["lastPrice"]))
+                away = prices[-1] / (sum(prices) / len(prices)) - 1
+                if held == acted_on or len(prices) < PRICES:
+                    continue  # what our last order did is not on the stream yet, or it is too early
+                if not held and abs(away) > DISTANCE:
+                    acted_on = held
+                    send("SELL" if away > 0 else "BUY", amount="1000")
+                elif held * away > 0:
+                    acted_on = held
+                    send("SELL" if held > 0 else "BUY", quantity=str(abs(held)), reduceOnly=True)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -146,25 +147,65 @@ def test_the_javascript_of_the_tutorial(server: Server, tmp_path: Path) -> None:
     assert "    leverage: 5," in position
 
 
-def test_the_bot_trades_and_takes_its_orders_back(server: Server) -> None:
-    # So narrow that it does not take long until something is filled.
-    environment = {**server.environment, "WIDTH": "0.00001"}
+def bot_environment(server: Server, account: str, **more: str) -> dict[str, str]:
+    """An account of its own for a bot: one that is stopped leaves its position open."""
+    command = [sys.executable, "-m", "tickwire.cli", "key", "create", "--account", account, "--json"]
+    made = json.loads(run(server, *command, directory=server.data.parent))
+    return {**server.environment, "TICKWIRE_API_KEY": made["key"], "TICKWIRE_API_SECRET": made["secret"], **more}
+
+
+def watch(name: str, environment: dict[str, str], enough: Callable[[list[str]], bool]) -> list[str]:
+    """Run an example and stop it with Ctrl-C when its output is enough; what it printed until then."""
     with subprocess.Popen(
-        [sys.executable, str(ROOT / "examples" / "bot.py")], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, str(ROOT / "examples" / name)], stdout=subprocess.PIPE, text=True, env=environment
     ) as bot:
         assert bot.stdout is not None
-        filled: set[str] = set()
+        lines: list[str] = []
         for line in bot.stdout:
-            side, _, _, status = line.split()
-            if status == "FILLED":
-                filled.add(side)
-            if filled == {"BUY", "SELL"}:
+            lines.append(line.rstrip())
+            if enough(lines):
                 break
         bot.send_signal(signal.SIGINT)
         bot.stdout.read()
         assert bot.wait(SECONDS) == 0
-    assert filled == {"BUY", "SELL"}
-    assert fetch(server, "/api/v1/trade/order?symbol=BTCUSDT.PERP") == []
+    assert enough(lines), lines
+    return lines
+
+
+def test_the_bot_enters_and_leaves(server: Server) -> None:
+    (impatient,) = [block for block in blocks(TUTORIAL, "text") if block.startswith("PRICES")]
+    assert impatient == "PRICES=3 DISTANCE=0.000001 .venv/bin/python examples/bot.py\n"
+    environment = bot_environment(server, "bot", PRICES="3", DISTANCE="0.000001")
+    lines = watch("bot.py", environment, lambda lines: lines[-1].startswith("position 0 "))
+    orders = [line for line in lines if line.startswith("order")]
+    shown = [line for line in lines if line.startswith("position")]
+    assert len(orders) == 2
+    # Whether it goes with a rise or a fall first is the market's choice.
+    sides = [re.fullmatch(r"order (BUY|SELL) ([\d.]+) FILLED", line) for line in orders]
+    entry, leave = (match.groups() for match in sides if match)
+    assert {entry[0], leave[0]} == {"BUY", "SELL"}
+    assert leave[1] == entry[1]
+    sign = "-" if entry[0] == "SELL" else ""
+    assert re.fullmatch(rf"position {sign}{entry[1]} at [\d.]+ profit -?[\d.]+", shown[0])
+    assert shown[-1] == "position 0 at None profit None"
+
+
+def test_the_bot_is_of_the_promised_size() -> None:
+    source = (ROOT / "examples" / "bot.py").read_text()
+    code = [line for line in source.split('"""', 2)[2].splitlines() if line.strip()]
+    assert len(code) <= 45
+
+
+def test_the_maker_bot_trades_and_takes_its_orders_back(server: Server) -> None:
+    # So narrow that it does not take long until something is filled.
+    environment = bot_environment(server, "maker", WIDTH="0.00001")
+    watch(
+        "maker_bot.py",
+        environment,
+        lambda lines: {line.split()[0] for line in lines if line.endswith("FILLED")} == {"BUY", "SELL"},
+    )
+    theirs = Server(server.url, environment, server.data)
+    assert fetch(theirs, "/api/v1/trade/order?symbol=BTCUSDT.PERP") == []
 
 
 # How to connect a bot.

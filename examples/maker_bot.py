@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import time
 from decimal import Decimal
 
@@ -105,6 +106,9 @@ async def main():
         httpx.AsyncClient(base_url=URL) as http,
         connect(address, additional_headers=signed("GET", "/api/v1/stream")) as stream,
     ):
+        # Ending the stream, not the task: an order that is on its way is then known when the loop ends.
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, lambda: loop.create_task(stream.close()))
         topics = [f"ticker.{SYMBOL}", "account.order", "account.position"]
         await stream.send(json.dumps({"op": "subscribe", "args": topics}))
         await trade(http, stream)

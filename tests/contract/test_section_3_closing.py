@@ -237,7 +237,7 @@ def test_a_server_that_stops_says_so_and_is_soon_gone(tmp_path: Path, number: in
             assert close_of(first) == close_of(second) == (1001, "server stopping")
             assert deaf.close_code() == 1001
             assert server.process.wait(20) == 0
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 10
         assert not (tmp_path / "data" / "server.json").exists()
         assert server.process.stdout is not None
         server.process.stdout.close()
@@ -339,7 +339,7 @@ def check_too_many(response: Any) -> None:
 
 
 def test_upgrades_an_address(tmp_path: Path) -> None:
-    with Server(tmp_path / "data", "--no-market", "--upgrade-burst", "4", "--upgrades-per-minute", "60") as server:
+    with Server(tmp_path / "data", "--no-market", "--upgrade-burst", "4", "--upgrades-per-minute", "20") as server:
         wrong = server.demo.headers("GET", STREAM) | {"api-signature": "0" * 64}
         statuses = []
         for _ in range(4):
@@ -359,39 +359,34 @@ def test_upgrades_an_address(tmp_path: Path) -> None:
 
 
 def test_upgrades_may_come_in_a_burst_of_100(default: Server) -> None:
-    server = default
-    results = []
-    for _ in range(101):
-        headers = {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13"}
-        reply = server.http.get(STREAM, headers=headers | {"sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ=="})
-        results.append(reply.status_code)
-    # Others of this module's tests may have taken some.
-    assert 85 <= results.index(429) <= 100
+    headers = {
+        "upgrade": "websocket", "connection": "Upgrade", "sec-websocket-version": "13",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }  # fmt: skip
+    taken = 0
+    while (reply := default.http.get(STREAM, headers=headers)).status_code == 401:
+        taken += 1
+    # Others of this module's tests may have taken some, and time gives some back.
+    assert 85 <= taken <= 120
     check_too_many(reply)
 
 
 def test_too_many_operations_get_an_error_and_then_the_end(limited: Server) -> None:
     with limited.demo.stream() as stream:
-        for number in range(21):
+        for number in range(50):
             stream.send(op="ping", id=number)
-        replies = [stream.receive() for _ in range(21)]
+        replies = [stream.receive() for _ in range(50)]
         assert [reply.get("op") for reply in replies[:20]] == ["pong"] * 20
-        assert replies[20]["error"] == "TooManyOperations"
-        assert replies[20]["success"] is False
-        # One that keeps on is closed.
-        send_until_closed(stream, ["nonsense"] * 200)
-        assert close_of(stream)[0] == 1008
-
-
-def test_patience_helps(limited: Server) -> None:
-    with limited.demo.stream() as stream:
-        for _ in range(21):
-            stream.send(op="ping")
-        replies = [stream.receive() for _ in range(21)]
-        assert replies[-1]["error"] == "TooManyOperations"
-        time.sleep(0.5)
+        refused = [reply for reply in replies if "success" in reply]
+        assert {reply["error"] for reply in refused} == {"TooManyOperations"}
+        assert {reply["success"] for reply in refused} == {False}
+        # Patience helps.
+        time.sleep(2)
         stream.send(op="ping")
         assert stream.receive()["op"] == "pong"
+        # One that keeps on is closed.
+        send_until_closed(stream, ["nonsense"] * 2_000)
+        assert close_of(stream)[0] == 1008
 
 
 def test_no_limits_turns_every_limit_off(quiet: Server) -> None:

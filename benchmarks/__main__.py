@@ -19,6 +19,7 @@ NAMES = (
     "idle_server",
     "start_up",
     "engine",
+    "growth",
     "journal",
     "projection",
     "fan_out",

@@ -248,9 +248,12 @@ def run(quick: bool) -> list[Row]:
     }
     for number, (case, more) in enumerate(cases.items()):
         with temporary_directory() as data, running(data, *flags, *more) as server:
+            cpu, begin = server.cpu(), time.perf_counter()
             sent = measure(server, count, warm_up)
+            share = (server.cpu() - cpu) / (time.perf_counter() - begin)
             add(case, "order to frame", [order.framed - order.intended for order in sent], goal)
             add(case, "order to reply", [order.replied - order.intended for order in sent])
+            rows.append(Row(NAME, case, "server CPU", "% of a core", {"": share * 100}))
             if number == 0:
                 add(f"{RATE} orders/s with httpx", "order to reply", _with_httpx(server, count, warm_up))
     return rows

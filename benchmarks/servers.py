@@ -1,6 +1,7 @@
-"""Servers that benchmarks start besides tickwire itself: ``python -m benchmarks.servers NAME``.
+"""Servers that benchmarks start besides tickwire itself: ``python -m benchmarks.servers NAME [FRAMES]``.
 
-Each runs on uvloop, prints its address once it listens, and ends by SIGTERM.
+Each runs on uvloop, prints its address once it listens, and ends by SIGTERM. Those that publish do so 20 times a
+second, FRAMES frames at a time.
 """
 
 import asyncio
@@ -25,11 +26,11 @@ from tickwire.wire.envelope import data_frame
 from tickwire.wire.errors import ApiError
 from tickwire.wire.topics import Topic, TopicKey
 
-__all__ = ["FRAMES_A_SECOND", "KEY", "SECRET", "TOPIC", "main"]
+__all__ = ["KEY", "SECRET", "TOPIC", "TURNS_A_SECOND", "main"]
 
 KEY, SECRET = "benchmark-key", "benchmark-secret"
 TOPIC = "ticker.BTCUSDT.PERP"
-FRAMES_A_SECOND = 20
+TURNS_A_SECOND = 20
 
 _BODY = (
     b'{"order":{"orderId":"00000000-0000-4000-8000-000000000000","symbol":"BTCUSDT.PERP","side":"BUY",'
@@ -78,12 +79,12 @@ async def _serve(**settings: Any) -> None:
     await uvicorn.Server(config).serve(sockets=[_listener()])
 
 
-async def _serve_nothing() -> None:
+async def _serve_nothing(_frames: int) -> None:
     await _serve(ws="none")
 
 
 def _frame() -> bytes:
-    """A ticker frame of some 320 bytes; its ``ts`` is when it was made, on the clock that all processes share."""
+    """A ticker frame of some 320 bytes."""
     return data_frame(TOPIC, time.time_ns(), "UPDATE", (_ROW,))
 
 
@@ -110,27 +111,28 @@ class _TickerFeed:
     def settle(self, then: Callable[[], None]) -> None:
         then()
 
-    async def publish(self) -> None:
+    async def publish(self, frames: int) -> None:
         while True:
-            await asyncio.sleep(1 / FRAMES_A_SECOND)
-            for key in self._joined:
-                self._listener(key, _frame())
+            await asyncio.sleep(1 / TURNS_A_SECOND)
+            for _ in range(frames):
+                for key in self._joined:
+                    self._listener(key, _frame())
 
 
-async def _serve_stream() -> None:
+async def _serve_stream(frames: int) -> None:
     """The stream's own transport, hub and outboxes, with a constant feed."""
     feed = _TickerFeed()
     with temporary_directory() as directory:
         keys = KeyRing.open(directory)
         keys.create("demo", ("read",), key=KEY, secret=SECRET)
         stream = Stream(feed, keys, time.time_ns, StreamSettings(limits=StreamLimits.unlimited()))
-        task = asyncio.create_task(feed.publish())
+        task = asyncio.create_task(feed.publish(frames))
         await _serve(ws=make_stream_protocol(stream))
         task.cancel()
         keys.close()
 
 
-async def _serve_broadcast() -> None:
+async def _serve_broadcast(frames: int) -> None:
     """``websockets`` with its own ``broadcast``."""
     connections: set[ServerConnection] = set()
 
@@ -145,18 +147,19 @@ async def _serve_broadcast() -> None:
 
     async with serve_websockets(handle, sock=_listener(), compression=None):
         while True:
-            await asyncio.sleep(1 / FRAMES_A_SECOND)
-            broadcast(connections, _frame().decode())
+            await asyncio.sleep(1 / TURNS_A_SECOND)
+            for _ in range(frames):
+                broadcast(connections, _frame().decode())
 
 
 _SERVERS = {"nothing": _serve_nothing, "stream": _serve_stream, "broadcast": _serve_broadcast}
 
 
-def main(name: str) -> None:
+def main(name: str, frames: int = 1) -> None:
     """Run the server of this name until it is told to stop."""
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_SERVERS[name]())
+        uvloop.run(_SERVERS[name](frames))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:]))

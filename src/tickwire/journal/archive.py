@@ -46,8 +46,10 @@ class Archive:
 
     def faults(self) -> list[str]:
         """What SQLite finds wrong with the file, or nothing; reads all of it."""
-        with self._reading():
+        try:
             found = [text for (text,) in self._connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})")]
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
         return [] if found == ["ok"] else found
 
     def snapshots(self) -> list[tuple[int, str]]:

@@ -124,11 +124,13 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection, table: str, ke
     rows = _readable(source, f"SELECT {columns} FROM {table} WHERE {key}", key, names.index(key), end)  # noqa: S608
     target.executemany(insert, rows)
     taken: int = target.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-    try:
-        there: int = source.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
-    except sqlite3.DatabaseError:
-        return None
-    return there - taken
+    for way in ("", "NOT INDEXED"):  # by an index, or without one: either may be damaged
+        try:
+            there: int = source.execute(f"SELECT count(*) FROM {table} {way}").fetchone()[0]  # noqa: S608
+        except sqlite3.DatabaseError:
+            continue
+        return there - taken
+    return None
 
 
 def _readable(source: sqlite3.Connection, select: str, key: str, place: int, end: int) -> Iterator[tuple[object, ...]]:

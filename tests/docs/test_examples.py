@@ -252,8 +252,9 @@ def shell(server: Server, script: str) -> str:
 
 @needs_openssl
 def test_the_shell_of_running_the_server(server: Server) -> None:
-    health, keys, deposit, config = blocks(RUN, "sh")
+    health, export, keys, deposit, config = blocks(RUN, "sh")
     assert json.loads(shell(server, health))["status"] == "ok"
+    assert re.search(r"^exported/candles.csv: [\d,]+ rows$", shell(server, export), re.MULTILINE)
     *commands, revoke = keys.splitlines()
     printed = shell(server, "\n".join(commands))
     assert "account alice, scopes read,trade\n" in printed

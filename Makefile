@@ -45,9 +45,10 @@ help: ## list the targets
 serve: $(RUNTIME) ## start the exchange (ARGS: flags of `tickwire serve`)
 	@exec $(BIN)/tickwire serve $(ARGS)
 
+# Two workers, as CI has two cores. A file's tests stay together: they share a server.
 .PHONY: test
 test: $(DEV) ## run the tests (ARGS: flags of pytest)
-	@$(CLEAN_ENV) $(BIN)/python -m pytest $(ARGS)
+	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: $(DEV) ## check format, rules, types and who imports whom

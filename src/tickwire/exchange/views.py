@@ -310,13 +310,14 @@ def position_row(state: State, owner: Account, held: Position) -> rows.Position:
     market = held.market
     instrument = market.instrument
     quantity = held.quantity
-    price = market.valuation_price
-    mark_text = None if price is None else instrument.price_text(price)
     if not quantity:
+        # Without a mark price: it moves, and nobody is told of what moves while there is no position.
         return rows.Position(
-            market.symbol, 0, held.leverage, "ISOLATED" if held.isolated else "CROSS", [], 0, None, "0", "0", mark_text,
+            market.symbol, 0, held.leverage, "ISOLATED" if held.isolated else "CROSS", [], 0, None, "0", "0", None,
             None, None, None, None, None, None, None, None, None,
         )  # fmt: skip
+    price = market.valuation_price
+    mark_text = None if price is None else instrument.price_text(price)
     size = abs(quantity)
     quantity_text = instrument.quantity_text(size)
     if state.settings.position_amount == "base":

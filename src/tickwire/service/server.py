@@ -225,6 +225,8 @@ async def _serve(
         # address that a peer has.
         proxy_headers=False,
         backlog=4096,
+        # A bot may think for a while between two orders; the default of 5 s would meet its next one with a close.
+        timeout_keep_alive=75,
     )
     host, port = listener.getsockname()[:2]
     shown = {_ALL: "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)

@@ -18,6 +18,7 @@ NAMES = (
     "rest_throughput",
     "idle_server",
     "start_up",
+    "day",
     "engine",
     "growth",
     "journal",

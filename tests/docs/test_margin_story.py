@@ -69,10 +69,10 @@ class Story:
         engine = self.world.engine
         numbers: Numbers = {}
         for row in (
-            views.position(engine, "anna", BTC),
+            *[event.execution for event in (events.executions if events else ()) if event.account == "anna"],
             views.account(engine, "anna"),
             views.margins(engine, "anna")[0],
-            *[event.execution for event in (events.executions if events else ()) if event.account == "anna"],
+            views.position(engine, "anna", BTC),  # last: the margin has an unrealizedPnl too, of all positions
         ):
             numbers |= msgspec.to_builtins(row)
         numbers["the fund's gain"] = amount_text(engine.insurance.wallets["USDT"] - engine.settings.insurance_fund)

@@ -26,6 +26,15 @@ def test_help(arguments: tuple[str, ...]) -> None:
     assert "Usage: tickwire" in result.stdout
 
 
+def test_help_of_a_command_is_all_that_it_has_to_say() -> None:
+    short = "Replay a data directory's journal and compare what was stored."
+    assert short in run("--help").stdout
+    own = " ".join(run("verify", "--help").stdout.split())
+    assert short not in own
+    assert "Exit code 0 when all is well" in own
+    assert "tickwire verify --data /var/lib/tickwire --json" in own
+
+
 def test_unknown_command_is_an_error() -> None:
     result = run("no-such-command")
     assert result.returncode != 0

@@ -26,7 +26,8 @@ for _name, _place, _help in (
     ("export", "tickwire.cli.export:export_app", "Write executions, orders, balances and candles as Parquet or CSV."),
     ("config", "tickwire.cli.serve:config_app", "Print every setting with its value and meaning."),
 ):
-    app.command(_place, name=_name, help=_help)
+    # The line for the list of commands; it would replace what the command that is called has to say for itself.
+    app.command(_place, name=_name, help=None if _name in sys.argv[1:2] else _help)
 
 
 def main() -> None:

@@ -37,7 +37,8 @@ def test_each_benchmark_runs(name: str, tmp_path: Path, capsys: pytest.CaptureFi
             assert value >= 0, row
         # A ratio is of something that is named, and the other way round.
         assert (row.ratio is None) == (not row.rival), row
-    assert any(row.ratio is not None for row in written.rows), "nothing was compared"
+    if name != "day":  # which has bounds of its own: a size that stays, a start under 5 s
+        assert any(row.ratio is not None for row in written.rows), "nothing was compared"
     printed = capsys.readouterr().out
     assert printed.rstrip("\n") == table(written.rows, written.environment)
 

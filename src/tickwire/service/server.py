@@ -183,7 +183,7 @@ async def _serve(
     market: MarketDriver | None = None
     if settings.market:
         if fill_history(instruments, settings.seed, sequencer):
-            say("made the past of the market: 1,000 candles of each interval")
+            say("made the past of the market: 1,000 candles of each interval, of months all that timestamps reach")
             sequencer.save_snapshot()
         market = MarketDriver(instruments, settings.seed, sequencer, loop)
     clock = ClockDriver(sequencer, loop)

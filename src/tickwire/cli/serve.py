@@ -101,7 +101,7 @@ def serve_command(
 @config_app.default
 def config_command(
     *,
-    settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008
+    settings: Annotated[Settings, Parameter(name="*")] = Settings(),  # noqa: B008  # as above
     config: ConfigFile = None,  # noqa: ARG001  # read before the flags are, by _config_file
     as_json: Annotated[bool, Parameter(name="--json", help="Print one JSON object.", negative="")] = False,
 ) -> None:

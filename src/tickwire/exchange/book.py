@@ -11,6 +11,8 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tickwire.wire.rows import ConditionalOrderType, OrderStatus
+
 if TYPE_CHECKING:
     from tickwire.exchange.accounts import Account
     from tickwire.exchange.conditionals import Bracket, Trigger
@@ -86,8 +88,8 @@ class Order:
         self.reduce_only = False
         self.take_profit_price: int | None = None
         self.stop_loss_price: int | None = None
-        self.conditional = "INVALID"  # what triggered it, as on the wire
-        self.status = "NEW"
+        self.conditional: ConditionalOrderType = "INVALID"  # what triggered it
+        self.status: OrderStatus = "NEW"
         self.transact_time = time
         self.filled_quantity = 0
         self.filled_cost = 0  # money

@@ -61,7 +61,7 @@ def order_row(order: Order) -> rows.Order:
         None if order.amount is None else money_text(order.amount),
         _price(instrument, order.price),
         _price(instrument, order.trigger_price),
-        order.status,  # type: ignore[arg-type]  # the engine writes the contract's names
+        order.status,
         _TIME_IN_FORCE[order.time_in_force],
         _price(instrument, order.take_profit_price),
         _price(instrument, order.stop_loss_price),
@@ -70,7 +70,10 @@ def order_row(order: Order) -> rows.Order:
 
 
 def history_row(order: Order) -> rows.OrderHistoryRow:
-    """Contract 6.7: an order with how it ended."""
+    """Contract 6.7: an order with how it ended.
+
+    The fields of ``order_row`` once more, written out: a row is made for every execution, and is checked as it stands.
+    """
     instrument = order.market.instrument
     return rows.OrderHistoryRow(
         order_uuid(order.id, order.time),
@@ -81,7 +84,7 @@ def history_row(order: Order) -> rows.OrderHistoryRow:
         None if order.amount is None else money_text(order.amount),
         _price(instrument, order.price),
         _price(instrument, order.trigger_price),
-        order.status,  # type: ignore[arg-type]
+        order.status,
         _TIME_IN_FORCE[order.time_in_force],
         _price(instrument, order.take_profit_price),
         _price(instrument, order.stop_loss_price),
@@ -94,7 +97,7 @@ def history_row(order: Order) -> rows.OrderHistoryRow:
         average_price_text(instrument, order.filled_cost, order.filled_quantity),
         money_text(order.fee),
         order.leverage or None,
-        order.conditional,  # type: ignore[arg-type]
+        order.conditional,
     )
 
 
@@ -117,7 +120,7 @@ def execution_row(
         _price(instrument, order.price),
         instrument.quantity_text(order.quantity),
         _TIME_IN_FORCE[order.time_in_force],
-        order.status,  # type: ignore[arg-type]
+        order.status,
         exec_type,
         instrument.quote,
         str(order.time),
@@ -127,7 +130,7 @@ def execution_row(
         None if fee is None else money_text(fee),
         instrument.quantity_text(order.filled_quantity),
         average_price_text(instrument, order.filled_cost, order.filled_quantity),
-        order.conditional,  # type: ignore[arg-type]
+        order.conditional,
     )
 
 

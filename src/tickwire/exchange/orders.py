@@ -12,8 +12,17 @@ from tickwire.exchange.order_rows import money_text
 from tickwire.exchange.settlement import hold, release
 from tickwire.exchange.state import State
 from tickwire.wire.errors import ApiError
+from tickwire.wire.rows import ConditionalOrderType
 
 __all__ = ["amend_order", "cancel_all", "cancel_order", "fire_triggers", "place_order", "submit_market"]
+
+# (guards a whole position, is its take-profit): what a fired exit is called.
+_CONDITIONAL: dict[tuple[bool, bool], ConditionalOrderType] = {
+    (True, True): "POSITION_TP",
+    (True, False): "POSITION_SL",
+    (False, True): "ORDER_TP",
+    (False, False): "ORDER_SL",
+}
 
 
 def place_order(state: State, command: PlaceOrder) -> Order:
@@ -278,8 +287,7 @@ def _fire_bracket(state: State, bracket: Bracket, take_profit: bool) -> None:
         # What it would still open is no longer wanted once its exit has fired.
         cancel(state, source, "TAKE_PROFIT" if take_profit else "STOP_LOSS")
     if quantity:
-        kind = ("POSITION_" if bracket.position_wide else "ORDER_") + ("TP" if take_profit else "SL")
-        submit_market(state, account, market, bracket.side, quantity, kind)
+        submit_market(state, account, market, bracket.side, quantity, _CONDITIONAL[bracket.position_wide, take_profit])
 
 
 def submit_market(
@@ -288,7 +296,7 @@ def submit_market(
     market: Market,
     side: int,
     quantity: int,
-    conditional: str,
+    conditional: ConditionalOrderType,
     max_slippage_price: int | None = None,
 ) -> Order:
     """Send a closing MARKET order of the exchange's own making."""

@@ -67,8 +67,9 @@ def good_snapshot(
     Without one, nothing at sequence 0. Raises ``DamagedJournalError`` when the journal does not begin there.
     """
     damaged: list[int] = []
-    order = "DESC" if newest_first else "ASC"
-    sequences = connection.execute(f"SELECT sequence FROM snapshots ORDER BY sequence {order}").fetchall()  # noqa: S608
+    sequences = connection.execute("SELECT sequence FROM snapshots ORDER BY sequence").fetchall()
+    if newest_first:
+        sequences.reverse()
     for (sequence,) in sequences:
         row = connection.execute("SELECT data, state_hash FROM snapshots WHERE sequence = ?", (sequence,)).fetchone()
         try:

@@ -1,204 +1,32 @@
 """The stream on real sockets: uvicorn, a small feed, and clients of every kind."""
 
 import asyncio
-import base64
 import contextlib
 import json
 import os
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 import websockets
-from tests.stream.support import BOOK, ORDER, TICKER, MemoryFeed, key, read_frames
-from websockets.asyncio.client import ClientConnection
+from tests.stream.bench import (
+    Bench,
+    ask,
+    raw,
+    raw_open,
+    stalled_client,
+    subscribe,
+    upgrade,
+)
+from tests.stream.support import BOOK, ORDER, TICKER, key
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 
-from tickwire.keys.keyring import ApiKey, KeyRing
 from tickwire.stream.settings import StreamLimits, StreamSettings
-from tickwire.stream.transport import Stream, StreamProtocol, make_stream_protocol
-from tickwire.wire.signing import STREAM_PATH, sign
-
-
-async def application(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
-    await send({"type": "http.response.body", "body": b"rest"})
-
-
-class Bench:
-    """A server on a free port."""
-
-    def __init__(self, directory: Path, stream_settings: StreamSettings) -> None:
-        self.feed = MemoryFeed()
-        self.keys = KeyRing.open(directory)
-        self.key = self.keys.create("alice", ["read"])
-        self.stream = Stream(self.feed, self.keys, time.time_ns, stream_settings)
-        self.config = uvicorn.Config(
-            application, ws=make_stream_protocol(self.stream), lifespan="off", log_level="critical", loop="none"
-        )
-        self.server = uvicorn.Server(self.config)
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self.listener.getsockname()[1]
-        self.clients: list[RawSocket] = []
-
-    async def start(self) -> None:
-        # What uvicorn's serve() does, without the main loop: that looks for a reason to stop every 100 ms only.
-        self.config.load()
-        self.server.lifespan = self.config.lifespan_class(self.config)
-        await self.server.startup([self.listener])
-        self.watchdog = asyncio.get_running_loop().call_later(40, self.abort)
-
-    async def stop(self) -> None:
-        """What uvicorn does when it is told to stop."""
-        self.server.started = False
-        await self.server.shutdown([self.listener])
-
-    def abort(self) -> None:
-        """Tear every socket down; uvloop's wait for one that says nothing is not ended by the tests' timeout."""
-        for protocol in self.protocols:
-            protocol._transport.abort()
-        for client in self.clients:
-            client.writer.transport.abort()
-
-    async def close(self) -> None:
-        self.watchdog.cancel()
-        self.abort()
-        await self.gone()
-        if self.server.started:
-            for server in self.server.servers:
-                server.close()
-        self.keys.close()
-
-    def signed(self, key: ApiKey | None = None) -> dict[str, str]:
-        key = key or self.key
-        expires = str(int(time.time()) + 60)
-        return {
-            "api-key": key.key,
-            "api-expires": expires,
-            "api-signature": sign(key.secret, "GET", STREAM_PATH, expires),
-        }
-
-    def connect(self, query: str = "", **more: Any) -> Any:
-        more.setdefault("additional_headers", self.signed())
-        more.setdefault("compression", None)
-        return websockets.connect(f"ws://127.0.0.1:{self.port}{STREAM_PATH}{query}", **more)
-
-    @property
-    def protocols(self) -> list[StreamProtocol]:
-        return [each for each in self.server.server_state.connections if isinstance(each, StreamProtocol)]
-
-    async def gone(self) -> None:
-        """Wait until the server has no socket left."""
-        async with asyncio.timeout(10):
-            while self.protocols:  # noqa: ASYNC110  # sockets end in many ways, and say so to nobody
-                await asyncio.sleep(0.002)
-
-
-class RawSocket:
-    """A client that can do everything wrong."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def request(self, path: str, headers: dict[str, str], method: str = "GET") -> tuple[int, dict[str, str]]:
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-        self.writer.write("\r\n".join(lines).encode("latin-1"))
-        return await self.response()
-
-    async def response(self) -> tuple[int, dict[str, str]]:
-        status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        pairs = (line.partition(": ") for line in lines if line)
-        return int(status.split()[1]), {name.lower(): value for name, _, value in pairs}
-
-    def send(self, opcode: int, data: bytes, fin: bool = True) -> None:
-        self.writer.write(Frame(Opcode(opcode), data, fin).serialize(mask=True))
-
-    async def frame(self) -> tuple[int, bytes]:
-        head = await self.reader.readexactly(2)
-        size = head[1]
-        if size == 126:
-            head += await self.reader.readexactly(2)
-            size = int.from_bytes(head[2:], "big")
-        ((opcode, payload),) = read_frames(head + await self.reader.readexactly(size))
-        return opcode, payload
-
-    async def message(self) -> dict[str, Any]:
-        opcode, payload = await self.frame()
-        assert opcode == 1
-        message: dict[str, Any] = json.loads(payload)
-        return message
-
-    async def close_code(self) -> int:
-        """The code of the next close frame, and that the end follows."""
-        while True:
-            opcode, payload = await self.frame()
-            if opcode == 8:
-                assert await self.reader.read() == b""
-                return int.from_bytes(payload[:2], "big")
-
-
-UPGRADE = {
-    "Host": "localhost",
-    "Connection": "Upgrade",
-    "Upgrade": "websocket",
-    "Sec-WebSocket-Version": "13",
-}
-
-
-def upgrade(**more: str) -> dict[str, str]:
-    return UPGRADE | {"Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode()} | more
-
-
-async def raw(bench: Bench) -> RawSocket:
-    client = RawSocket(*await asyncio.open_connection("127.0.0.1", bench.port))
-    bench.clients.append(client)
-    return client
-
-
-async def raw_open(bench: Bench, **more: str) -> RawSocket:
-    client = await raw(bench)
-    status, _ = await client.request(STREAM_PATH, upgrade(**more) | bench.signed())
-    assert status == 101
-    return client
-
-
-QUICK = StreamSettings(close_timeout=0.2)
-
-
-@pytest.fixture
-def stream_settings() -> StreamSettings:
-    """Overridden by parametrize where a test needs other times."""
-    return QUICK
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, stream_settings: StreamSettings) -> AsyncIterator[Bench]:
-    bench = Bench(tmp_path, stream_settings)
-    await bench.start()
-    yield bench
-    await bench.close()
-
-
-async def ask(client: ClientConnection, message: str | bytes) -> dict[str, Any]:
-    await client.send(message)
-    reply: dict[str, Any] = json.loads(await client.recv())
-    return reply
-
-
-async def subscribe(client: ClientConnection, *names: str) -> None:
-    assert (await ask(client, json.dumps({"op": "subscribe", "args": names})))["success"]
-    for name in names:
-        message = json.loads(await client.recv())
-        assert (message["topic"], message["data"][0]["actionType"]) == (name, "SNAPSHOT")
-
+from tickwire.wire.signing import STREAM_PATH
 
 # Opening.
 
@@ -497,110 +325,6 @@ async def test_a_peer_that_keeps_sending_bad_frames_is_closed(bench: Bench) -> N
         assert errors[:50] == ["InvalidJson"] * 50
         assert errors.count("TooManyOperations") >= 100
         assert (client.close_code, client.close_reason) == (1008, "too many operations")
-
-
-# Readers that are behind.
-
-
-async def stall(bench: Bench, name: str, until: str, size: int = 50_000) -> None:
-    """Publish until the server's only reader is behind in the sense of ``until``, an attribute of its outbox."""
-    bench.feed.padding = "x" * size
-    outbox = bench.protocols[0]._reader.outbox
-    while not getattr(outbox, until):
-        assert bench.protocols, "the reader is gone"
-        bench.feed.change(key(name))
-        await asyncio.sleep(0)
-
-
-def small_buffer() -> socket.socket:
-    connection = socket.socket()
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    connection.setblocking(False)
-    return connection
-
-
-async def stalled_client(bench: Bench, *names: str) -> RawSocket:
-    """A subscribed client that reads no more than it is asked to."""
-    connection = small_buffer()
-    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", bench.port))
-    client = RawSocket(*await asyncio.open_connection(sock=connection, limit=1_024))
-    bench.clients.append(client)
-    status, _ = await client.request(STREAM_PATH, upgrade() | bench.signed())
-    assert status == 101
-    client.send(1, json.dumps({"op": "subscribe", "args": names}).encode())
-    assert (await client.message())["success"]
-    for _ in names:
-        await client.message()
-    return client
-
-
-async def test_a_slow_reader_misses_states_but_not_the_newest(bench: Bench) -> None:
-    client = await stalled_client(bench, TICKER, BOOK)
-    await stall(bench, TICKER, "aside")
-    for _ in range(1_000):
-        bench.feed.change(key(TICKER))
-    bench.feed.change(key(BOOK))
-    newest = bench.feed.versions[key(TICKER)]
-    assert bench.stream.counters.conflated == 2
-    known = {TICKER: 0, BOOK: 0}
-    seen = 0
-    while known != {TICKER: newest, BOOK: 1}:
-        message = await client.message()
-        name, action, version = message["topic"], message["data"][0]["actionType"], message["data"][0]["rows"][0]
-        if action == "UPDATE":
-            assert version == known[name] + 1
-        known[name] = version
-        seen += 1
-    assert seen < newest - 900
-    # From here on it keeps up again.
-    outbox = bench.protocols[0]._reader.outbox
-    while outbox.paused or outbox.aside:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
-    bench.feed.padding = ""
-    bench.feed.change(key(TICKER))
-    assert (await client.message())["data"][0] == {"actionType": "UPDATE", "rows": [newest + 1, ""]}
-    assert bench.stream.counters.closes == {}
-
-
-@pytest.mark.parametrize("stream_settings", [StreamSettings(held_bytes=400_000, close_timeout=0.1)])
-async def test_a_reader_of_orders_that_is_too_far_behind_is_closed(bench: Bench) -> None:
-    await stalled_client(bench, ORDER)
-    await stall(bench, ORDER, "_dropping")
-    await bench.gone()
-    assert bench.stream.counters.closes == {"too_slow": 1}
-    assert +bench.feed.interest == {}
-
-
-@pytest.mark.parametrize("stream_settings", [StreamSettings(stall_timeout=0.3, close_timeout=0.1)])
-async def test_a_reader_that_takes_nothing_is_closed(bench: Bench) -> None:
-    await stalled_client(bench, TICKER)
-    await stall(bench, TICKER, "aside")
-    await bench.gone()
-    assert bench.stream.counters.closes == {"too_slow": 1}
-
-
-@pytest.mark.parametrize("stream_settings", [StreamSettings(stall_timeout=0.3, close_timeout=0.1)])
-async def test_a_reader_that_has_caught_up_may_wait_for_news(bench: Bench) -> None:
-    client = await stalled_client(bench, TICKER)
-    await stall(bench, TICKER, "aside")
-    newest = bench.feed.versions[key(TICKER)]
-    while (await client.message())["data"][0]["rows"][0] != newest:
-        pass
-    await asyncio.sleep(0.6)
-    bench.feed.change(key(TICKER))
-    assert (await client.message())["data"][0]["rows"][0] == newest + 1
-
-
-@pytest.mark.parametrize("stream_settings", [StreamSettings(stall_timeout=1.0, close_timeout=0.1)])
-async def test_a_reader_that_takes_a_little_is_kept(bench: Bench) -> None:
-    client = await stalled_client(bench, TICKER)
-    await stall(bench, TICKER, "aside", size=5_000_000)
-    outbox = bench.protocols[0]._reader.outbox
-    for _ in range(15):
-        await client.reader.readexactly(20_000)
-        await asyncio.sleep(0.1)
-        assert outbox.paused
-    assert bench.stream.counters.closes == {}
 
 
 # Ends.

@@ -19,7 +19,8 @@ def test_every_acknowledged_order_is_there(tmp_path: Path, snapshot_every: str) 
     accounts = [server.account() for _ in range(3)]
     placed: dict[str, list[str]] = {account.name: [] for account in accounts}
     cancelled: set[str] = set()
-    started = threading.Event()
+    # One for each: a busy machine may let one thread far ahead of the others.
+    started = {account.name: threading.Event() for account in accounts}
 
     def trade(account: Account) -> None:
         # A client of its own: one that is shared would be closed under the others' feet.
@@ -34,14 +35,15 @@ def test_every_acknowledged_order_is_there(tmp_path: Path, snapshot_every: str) 
                         mine.cancel(order)
                         cancelled.add(order["orderId"])
                     if number == 20:
-                        started.set()
+                        started[account.name].set()
             except httpx.HTTPError:
                 pass
 
     threads = [threading.Thread(target=trade, args=(account,)) for account in accounts]
     for thread in threads:
         thread.start()
-    assert started.wait(30)
+    for event in started.values():
+        assert event.wait(30)
     time.sleep(0.3)
     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
     for thread in threads:

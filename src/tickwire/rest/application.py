@@ -6,7 +6,7 @@ refusal has a form of its own, and the paths hold no parameters, so a router wou
 
 import hmac
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -105,7 +105,8 @@ class Application:
     """The ASGI callable.
 
     ``health`` gives what ``/_tickwire/health`` shows; ``control_token`` opens the rest of ``/_tickwire/``;
-    ``limits=None`` lets every request through and leaves the ``x-ratelimit`` headers out.
+    ``limits=None`` lets every request through and leaves the ``x-ratelimit`` headers out. ``table`` stands in for
+    ``endpoints(open_orders)`` where something else than an exchange answers.
     """
 
     def __init__(
@@ -116,12 +117,13 @@ class Application:
         control_token: str,
         limits: RequestLimits | None,
         open_orders: OpenOrders = "bare",
+        table: Sequence[Endpoint] | None = None,
     ) -> None:
         self.failures = 0  # requests that ended in an unexpected exception
         self._gateway = gateway
         self._limits = limits
         self._control_token = control_token.encode()
-        table = endpoints(open_orders)
+        table = endpoints(open_orders) if table is None else table
         control = control_endpoints(health)
         self._routes = _routes((*table, _STREAM))
         self._control_routes = _routes(control)

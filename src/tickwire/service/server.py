@@ -5,16 +5,10 @@ import gc
 import logging
 import os
 import secrets
-import shutil
-import signal
 import socket
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 
-import uvicorn
 import uvloop
 
 from tickwire import __version__
@@ -23,31 +17,24 @@ from tickwire.exchange.projection import Projector
 from tickwire.exchange.snapshot import SnapshotError
 from tickwire.journal.database import DamagedJournalError, StoreError
 from tickwire.journal.store import Store
-from tickwire.keys.keyring import ApiKey, InvalidKey, KeyRing, KeyRingError
+from tickwire.keys.keyring import InvalidKey, KeyRing, KeyRingError
 from tickwire.rest.application import Application
 from tickwire.rest.limits import RequestLimits
+from tickwire.service.demo import command, demo_key
 from tickwire.service.discovery import ServerInfo, announce, withdraw
 from tickwire.service.drivers import ClockDriver, MarketDriver, fill_history
+from tickwire.service.listener import Listener, ServeError, base_url, bind
 from tickwire.service.repair import repair
 from tickwire.service.replay import Replay
 from tickwire.service.rules import Rules, RulesError
 from tickwire.service.sequencer import Sequencer
 from tickwire.service.settings import Settings
 from tickwire.stream.settings import StreamLimits, StreamSettings
-from tickwire.stream.transport import Stream, make_stream_protocol
+from tickwire.stream.transport import Stream
 
 __all__ = ["ServeError", "serve"]
 
-DEMO_ACCOUNT = "demo"
-# Sockets get this long to answer the close frame before the process leaves.
-CLOSE_SECONDS = 0.5
-_ALL = "0.0.0.0"  # noqa: S104  # only to show an address that can be connected to
-
 log = logging.getLogger("tickwire")
-
-
-class ServeError(Exception):
-    """The server can't start, or had to stop; the message says why."""
 
 
 def serve(settings: Settings, say: Callable[[str], None] = print, *, cut_damage: bool = False) -> None:
@@ -57,7 +44,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print, *, cut_damage:
     """
     try:
         rules = Rules.of(settings)
-        with _bind(settings) as listener:
+        with bind(settings.host, settings.port) as listener:
             if cut_damage:
                 repair(settings.data, rules, say)
             failure = uvloop.run(_run(settings, rules, listener, say))
@@ -68,20 +55,6 @@ def serve(settings: Settings, say: Callable[[str], None] = print, *, cut_damage:
         raise ServeError(str(error)) from None
     if failure is not None:
         raise ServeError(f"the journal can't be written, so the exchange stopped: {failure}")
-
-
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise ServeError(
-            f"can't listen on {settings.host} port {settings.port}: {error}; choose another with --port"
-        ) from None
-    return listener
 
 
 def _recover(store: Store, rules: Rules, say: Callable[[str], None]) -> Engine:
@@ -102,22 +75,6 @@ def _recover(store: Store, rules: Rules, say: Callable[[str], None]) -> Engine:
     if replay.rules != rules or not recovery.rules:
         store.set_rules(rules.encode())
     return engine
-
-
-class _Server(uvicorn.Server):
-    """uvicorn with our own word on when it has started, and without raising the signal again when it has stopped."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._say_started = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._say_started()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 async def _run(
@@ -148,23 +105,11 @@ async def _serve(
 ) -> Exception | None:
     loop = asyncio.get_running_loop()
     failures: list[Exception] = []
-    servers: list[_Server] = []
-
-    def leave() -> None:
-        for server in servers:
-            server.force_exit = True
-
-    def stop() -> None:
-        for server in servers:
-            # A second signal does not wait for sockets to close.
-            server.force_exit = server.should_exit
-            server.should_exit = True
-        # Not uvicorn's own timeout: it would call one client that does not answer its close frame an error.
-        loop.call_later(CLOSE_SECONDS, leave)
+    server = Listener(loop)
 
     def failed(error: Exception) -> None:
         failures.append(error)
-        stop()
+        server.stop()
 
     sequencer = Sequencer(
         engine,
@@ -176,7 +121,7 @@ async def _serve(
         snapshot_every=settings.snapshot_every,
         failed=failed,
     )
-    demo = _demo_key(settings, keys)
+    demo = demo_key(keys, settings.demo_key, settings.demo_secret)
     for account in dict.fromkeys(key.account for key in keys.list()):
         await sequencer.open_account(account)
     instruments = {symbol: open_market.instrument for symbol, open_market in engine.markets.items()}
@@ -211,28 +156,9 @@ async def _serve(
         limits=RequestLimits(settings.requests_per_second) if settings.limits else None,
         open_orders=settings.open_orders,
     )
-    config = uvicorn.Config(
-        application,
-        http="httptools",
-        ws=make_stream_protocol(stream),
-        lifespan="off",
-        # Its warnings are a line for each request that is no HTTP, without an address: of no use to anybody.
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        # uvicorn would believe X-Forwarded-For of a peer on this machine: a key's allow-list and the limits go by the
-        # address that a peer has.
-        proxy_headers=False,
-        backlog=4096,
-        # A bot may think for a while between two orders; the default of 5 s would meet its next one with a close.
-        timeout_keep_alive=75,
-    )
-    host, port = listener.getsockname()[:2]
-    shown = {_ALL: "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     info = ServerInfo(
         pid=os.getpid(),
-        url=f"http://{shown}:{port}",
+        url=base_url(listener),
         data=str(settings.data.resolve()),
         demo_key=demo.key,
         demo_secret=demo.secret,
@@ -246,15 +172,11 @@ async def _serve(
             raise ServeError(f"{error.filename}: can't be written: {error.strerror}") from None
         say(_banner(info, engine, market is not None))
 
-    server = _Server(config, started)
-    servers.append(server)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
     # What exists now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
     try:
-        await server.serve(sockets=[listener])
+        await server.serve(application, stream, listener, started)
     finally:
         withdraw(info, settings.data)
         clock.stop()
@@ -262,19 +184,6 @@ async def _serve(
             market.stop()
         await sequencer.close()
     return failures[0] if failures else None
-
-
-def _demo_key(settings: Settings, keys: KeyRing) -> ApiKey:
-    """The demo account's key: the one asked for, or the one it has, or a new one. Raises ``InvalidKey``."""
-    if settings.demo_key is not None:
-        found = keys.find(settings.demo_key)
-        if found is not None and found.secret == settings.demo_secret and found.account == DEMO_ACCOUNT:
-            return found
-        return keys.create(DEMO_ACCOUNT, ("read", "trade"), key=settings.demo_key, secret=settings.demo_secret)
-    for key in keys.list():
-        if key.account == DEMO_ACCOUNT and key.scopes >= {"read", "trade"} and not key.allow:
-            return key
-    return keys.create(DEMO_ACCOUNT, ("read", "trade"))
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:
@@ -304,22 +213,10 @@ tickwire {__version__} is live{"" if market else ", without a simulated market"}
     secret  {info.demo_secret}
 
   stream a ticker (in another terminal):
-    {_watch_command()} watch ticker.{next(iter(engine.markets))}
+    {command()} watch ticker.{next(iter(engine.markets))}
 
   for your own programs:
     export TICKWIRE_URL={info.url} TICKWIRE_API_KEY={info.demo_key} TICKWIRE_API_SECRET={info.demo_secret}
 
 Ctrl-C stops it. State is kept in {info.data}
 """
-
-
-def _watch_command() -> str:
-    """The command as the reader of the banner can paste it: by its path when it is not on the PATH."""
-    program = Path(sys.argv[0])
-    if program.name != "tickwire" or shutil.which("tickwire") == str(program.absolute()):
-        return "tickwire"
-    absolute = program.absolute()
-    try:
-        return str(absolute.relative_to(Path.cwd()))
-    except ValueError:
-        return str(absolute)

@@ -37,7 +37,7 @@ endef
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  Flags are passed on with ARGS, as in: make serve ARGS="--port 9000"'
 
 # exec: the server takes the shell's place, so that a signal reaches it and its exit code is what make sees.
@@ -66,6 +66,10 @@ format: $(DEV) ## rewrite the sources to the house format
 bench: $(DEV) ## run the benchmarks (ARGS: flags of the benchmarks)
 	@$(CLEAN_ENV) $(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: compliance
+compliance: $(DEV) ## run the Autobahn cases (ARGS: cases such as 7.1.5 or "12.*")
+	@$(CLEAN_ENV) $(BIN)/python -m compliance $(ARGS)
+
 .PHONY: docs
 docs: $(DEV) ## write the generated reference pages
 	$(BIN)/python -m tickwire.service.reference docs/reference
@@ -79,7 +83,7 @@ lock: $(DEV) ## remake the lock files (ARGS: flags of `uv pip compile`)
 .PHONY: clean
 clean: ## remove the environment, caches and builds (never tickwire-data/)
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find src tests benchmarks compliance -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(RUNTIME): requirements.lock pyproject.toml
 	$(call install,requirements.lock)

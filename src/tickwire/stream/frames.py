@@ -6,7 +6,7 @@ negotiated with ``server_no_context_takeover``, which makes a compressed message
 
 import zlib
 
-__all__ = ["DEFLATE_WINDOW_BITS", "Frame", "text_frame"]
+__all__ = ["DEFLATE_WINDOW_BITS", "Frame", "deflated_frame", "text_frame"]
 
 _TEXT = 0x81  # FIN and opcode 1
 _DEFLATED_TEXT = 0xC1  # and RSV1 (RFC 7692, section 7.2.3.1)
@@ -35,6 +35,13 @@ def text_frame(payload: bytes, first: int = _TEXT) -> bytes:
     return bytes((first, 127)) + size.to_bytes(8, "big") + payload
 
 
+def deflated_frame(payload: bytes, first: int = _DEFLATED_TEXT) -> bytes:
+    """The same of a compressed message."""
+    compressor = zlib.compressobj(_DEFLATE_LEVEL, zlib.DEFLATED, -DEFLATE_WINDOW_BITS, _DEFLATE_MEMORY)
+    data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return text_frame(data.removesuffix(_TAIL), first)
+
+
 class Frame:
     """One payload as the two frames that readers may want: ``plain``, and ``deflated`` once somebody asks for it."""
 
@@ -54,10 +61,7 @@ class Frame:
         return deflated
 
     def _deflate(self) -> bytes:
-        payload = self._payload
-        if len(payload) < _DEFLATE_FROM:
+        if len(self._payload) < _DEFLATE_FROM:
             return self.plain
-        compressor = zlib.compressobj(_DEFLATE_LEVEL, zlib.DEFLATED, -DEFLATE_WINDOW_BITS, _DEFLATE_MEMORY)
-        data = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
-        frame = text_frame(data.removesuffix(_TAIL), _DEFLATED_TEXT)
+        frame = deflated_frame(self._payload)
         return frame if len(frame) < len(self.plain) else self.plain

@@ -2,10 +2,7 @@
 
 import msgspec
 
-__all__ = ["MAX_MESSAGE_SIZE", "StreamCounters", "StreamLimits", "StreamSettings"]
-
-# A subscribe of 50 topics has about 1.5 kB; 64 KiB is the contract's bound for a client's message.
-MAX_MESSAGE_SIZE = 64 * 1024
+__all__ = ["StreamCounters", "StreamLimits", "StreamSettings"]
 
 # What --no-limits sets: more than any client can do, and still far from where a float loses whole numbers.
 _NO_LIMIT = 10**12
@@ -31,6 +28,8 @@ class StreamSettings(msgspec.Struct, frozen=True):
     """Limits, and times in seconds."""
 
     limits: StreamLimits = StreamLimits()
+    # A client's largest message. A subscribe of 50 topics has about 1.5 kB; 64 KiB is the contract's bound.
+    message_bytes: int = 64 * 1024
     ping_interval: float = 20.0
     silence_timeout: float = 60.0  # a peer that sends nothing for this long is dropped
     stall_timeout: float = 30.0  # a reader that takes nothing for this long is closed

@@ -7,30 +7,27 @@ two ways of writing do not get in each other's way.
 """
 
 import asyncio
+import codecs
 import email.utils
 import http
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 from websockets.datastructures import Headers
-from websockets.exceptions import NegotiationError
-from websockets.extensions.base import Extension
-from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.frames import CONT, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN, SEND_EOF
 from websockets.server import ServerProtocol
-from websockets.typing import ExtensionParameter
 
 from tickwire.bus.feed import Feed
 from tickwire.keys.keyring import KeyRing
-from tickwire.stream.frames import DEFLATE_WINDOW_BITS
+from tickwire.stream.deflate import EXTENSIONS
 from tickwire.stream.handshake import Handshake, Refusal
 from tickwire.stream.hub import Hub, Reader
 from tickwire.stream.session import UNANSWERED_COST, Session, Step
-from tickwire.stream.settings import MAX_MESSAGE_SIZE, StreamCounters, StreamSettings
+from tickwire.stream.settings import StreamCounters, StreamSettings
 from tickwire.wire.closes import CLOSES, Close
 
 __all__ = ["Stream", "StreamProtocol", "make_stream_protocol"]
@@ -54,6 +51,8 @@ _SLICE = 4096
 
 # How often a reader that is behind is looked at, as a part of the time after which it is closed.
 _STALL_CHECKS = 6
+
+_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 # Names under which a socket's end is counted when it is not one of ``CLOSES``.
 _PROTOCOL_CLOSES: dict[int, str] = {
@@ -91,27 +90,6 @@ def make_stream_protocol(stream: Stream) -> type[asyncio.Protocol]:
     return BoundStreamProtocol
 
 
-class _SharedDeflate(ServerPerMessageDeflateFactory):
-    """Deflate as the shared frames need it: no context, and a window that every frame fits into.
-
-    The client is asked to keep no context either, which saves its 40 kB of ours.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(server_no_context_takeover=True, client_no_context_takeover=True)
-
-    def process_request_params(
-        self, params: Sequence[ExtensionParameter], accepted_extensions: Sequence[Extension]
-    ) -> tuple[list[ExtensionParameter], PerMessageDeflate]:
-        response, extension = super().process_request_params(params, accepted_extensions)
-        if extension.local_max_window_bits < DEFLATE_WINDOW_BITS:
-            raise NegotiationError(f"expected server_max_window_bits of at least {DEFLATE_WINDOW_BITS}")
-        return response, extension
-
-
-_EXTENSIONS = [_SharedDeflate()]
-
-
 class StreamProtocol(asyncio.Protocol):
     """One socket, from the request for an upgrade to its end.
 
@@ -122,12 +100,12 @@ class StreamProtocol(asyncio.Protocol):
         self._stream = stream
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._protocol = ServerProtocol(extensions=_EXTENSIONS, max_size=MAX_MESSAGE_SIZE, logger=_logger)
+        self._protocol = ServerProtocol(extensions=EXTENSIONS, max_size=stream.settings.message_bytes, logger=_logger)
         self._transport: asyncio.Transport
         self._session: Session | None = None  # until the handshake is through
         self._reader: Reader
-        self._message = bytearray()  # of fragments
-        self._text = False
+        self._decoder: codecs.IncrementalDecoder | None = None  # of the message under way, if it is text
+        self._fragments: list[Any] = []  # of it, all str or all bytes
         self._closed_as = ""  # why the socket ends, once it does
         self._keep_alive: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -273,24 +251,28 @@ class StreamProtocol(asyncio.Protocol):
 
     def _receive_data(self, session: Session, frame: Frame, now: float) -> None:
         if frame.opcode is not CONT:
-            self._text = frame.opcode is Opcode.TEXT
+            self._decoder = _Utf8Decoder() if frame.opcode is Opcode.TEXT else None
+        data: str | bytes = bytes(frame.data)
+        if self._decoder is not None:
+            # Each fragment as it comes: broken text ends the socket with the one that breaks it.
+            try:
+                data = self._decoder.decode(frame.data, frame.fin)
+            except UnicodeDecodeError as error:
+                self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
+                return
         if not frame.fin:
-            self._message += frame.data
+            self._fragments.append(data)
             self._perform(session.receive_control(now, UNANSWERED_COST))
             return
-        data = bytes(frame.data)
-        if self._message:
-            data = bytes(self._message) + data
-            self._message.clear()
-        if not self._text:
-            self._perform(session.receive_binary(now))
-            return
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            self._protocol.fail(CloseCode.INVALID_DATA, f"{error.reason} at position {error.start}")
-            return
-        self._perform(session.receive_text(text, now))
+        if self._fragments:
+            self._fragments.append(data)
+            data = type(data)().join(self._fragments)
+            self._fragments.clear()
+        self._receive_message(session, data, now)
+
+    def _receive_message(self, session: Session, message: str | bytes, now: float) -> None:
+        """Carry out one whole message, text or binary."""
+        self._perform(session.receive_text(message, now) if isinstance(message, str) else session.receive_binary(now))
 
     def _perform(self, step: Step) -> None:
         if step.close is not None:
@@ -353,6 +335,7 @@ class StreamProtocol(asyncio.Protocol):
     def _end_by_peer(self) -> None:
         """The peer has closed, or has broken the protocol and been told so, or has just ended its side."""
         protocol = self._protocol
+        self._reader.outbox.drain()  # what was asked for before the end comes before it
         if protocol.close_rcvd is not None:
             self._finish("by_client")
         elif protocol.close_sent is not None:

@@ -1,0 +1,62 @@
+"""Runs the cases: against the echo server, and against the client."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kosoku import FailureError, run_fuzzingclient
+
+from compliance.verdicts import Verdict
+
+__all__ = ["run_server_cases"]
+
+# The suite gives a case 20 seconds, whatever the case itself says, and the largest take six when nothing else runs.
+_TOGETHER = 2
+
+
+@contextmanager
+def _echo_server() -> Iterator[int]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "compliance.echo"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert process.stdout is not None
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+async def _run(url: str, cases: Sequence[str] | None, together: int) -> list[Verdict]:
+    try:
+        results: list[Any] = await run_fuzzingclient(url, cases, None, concurrency=together)
+    except FailureError as failure:
+        results = failure.results
+    return [_verdict(result) for result in results]
+
+
+def _verdict(result: Any) -> Verdict:
+    detail = "; ".join(dict.fromkeys(filter(None, (result.result, result.result_close))))
+    return Verdict(result.case_id, result.behavior.value, result.behavior_close.value, detail)
+
+
+async def run_server_cases(cases: Sequence[str] | None = None) -> list[Verdict]:
+    """Run the cases that match (``None``: all) against the stream's transport.
+
+    A case that fails is tried once more with the machine to itself: they have time limits, and a slow machine is no
+    breach of the RFC.
+    """
+    with _echo_server() as port:
+        url = f"ws://127.0.0.1:{port}/api/v1/stream"
+        verdicts = {verdict.case: verdict for verdict in await _run(url, cases, _TOGETHER)}
+        slow = [verdict.case for verdict in verdicts.values() if "did not finish" in verdict.detail]
+        if slow:
+            verdicts.update((verdict.case, verdict) for verdict in await _run(url, slow, 1))
+    return list(verdicts.values())

@@ -199,4 +199,10 @@ class Client:
 
 def make_application(gateway: DirectGateway, **settings: Any) -> Application:
     settings.setdefault("limits", RequestLimits())
-    return Application(gateway, health=lambda: {"status": "ok", "version": "1.2.3"}, control_token=TOKEN, **settings)
+    return Application(
+        gateway,
+        health=lambda: {"status": "ok", "version": "1.2.3"},
+        metrics=lambda: "one 1\n",
+        control_token=TOKEN,
+        **settings,
+    )

@@ -7,6 +7,7 @@ refusal has a form of its own, and the paths hold no parameters, so a router wou
 import hmac
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from time import perf_counter
 
 import msgspec
 
@@ -31,6 +32,7 @@ from tickwire.rest.messages import (
     send_refusal,
     send_reply,
 )
+from tickwire.rest.metrics import METRICS_PATH, OTHER, RequestCounters, may_read_metrics
 from tickwire.rest.pages import Pages
 from tickwire.rest.parameters import parse_query
 from tickwire.rest.trade import OpenOrders, trade_endpoints
@@ -49,7 +51,10 @@ _CONTROL_TREE = CONTROL_PREFIX.encode()
 _TOKEN_HEADER = TOKEN_HEADER.encode()
 _NANOSECONDS = 1_000_000_000
 
+_METRICS_TYPE = (b"content-type", b"text/plain; version=0.0.4; charset=utf-8")
+
 RawHeaders = dict[bytes, bytes]
+Answered = tuple[str, int]
 
 
 def endpoints(open_orders: OpenOrders = "bare") -> tuple[Endpoint, ...]:
@@ -77,10 +82,11 @@ _STREAM = Endpoint(
 class _Route:
     """An endpoint with what a request needs of it looked up once."""
 
-    __slots__ = ("handle", "integers", "names", "request", "scope", "takes_body")
+    __slots__ = ("handle", "integers", "names", "path", "request", "scope", "takes_body")
 
     def __init__(self, endpoint: Endpoint) -> None:
         fields = msgspec.structs.fields(endpoint.request)
+        self.path = endpoint.path
         self.scope = endpoint.scope
         self.handle = endpoint.handle
         self.request = endpoint.request
@@ -104,9 +110,10 @@ class _Route:
 class Application:
     """The ASGI callable.
 
-    ``health`` gives what ``/_tickwire/health`` shows; ``control_token`` opens the rest of ``/_tickwire/``;
-    ``limits=None`` lets every request through and leaves the ``x-ratelimit`` headers out. ``table`` stands in for
-    ``endpoints(open_orders)`` where something else than an exchange answers.
+    ``health`` gives what ``/_tickwire/health`` shows, ``metrics`` what ``/_tickwire/metrics`` does; ``control_token``
+    opens all of ``/_tickwire/``, ``metrics_token`` the metrics only; ``limits=None`` lets every request through and
+    leaves the ``x-ratelimit`` headers out. ``table`` stands in for
+    ``endpoints(open_orders)`` where something else than an exchange answers, without ``metrics`` there is no such page.
     """
 
     def __init__(
@@ -115,14 +122,19 @@ class Application:
         *,
         health: Callable[[], dict[str, object]],
         control_token: str,
+        metrics: Callable[[], str] | None = None,
+        metrics_token: str | None = None,
         limits: RequestLimits | None,
         open_orders: OpenOrders = "bare",
         table: Sequence[Endpoint] | None = None,
     ) -> None:
         self.failures = 0  # requests that ended in an unexpected exception
+        self.counters = RequestCounters()
         self._gateway = gateway
         self._limits = limits
+        self._metrics = metrics
         self._control_token = control_token.encode()
+        self._metrics_tokens = [self._control_token, *([metrics_token.encode()] if metrics_token else [])]
         table = endpoints(open_orders) if table is None else table
         control = control_endpoints(health)
         self._routes = _routes((*table, _STREAM))
@@ -133,18 +145,28 @@ class Application:
         """Answer one HTTP request."""
         if scope["type"] != "http":
             raise ValueError(f"expected an http scope, got {scope['type']}")
+        started = perf_counter()
         path: bytes = scope["raw_path"]
         routes = self._routes.get(path)
         if routes is not None:
-            await self._answer(scope, receive, send, path, routes)
+            answered = await self._answer(scope, receive, send, path, routes)
         elif path == _API_ROOT or path.startswith(_API_TREE):
-            await self._answer_unknown(scope, receive, send)
+            answered = await self._answer_unknown(scope, receive, send)
+        elif path == METRICS_PATH and self._metrics is not None:
+            answered = await self._answer_metrics(scope, send, self._metrics)
         elif path.startswith(_CONTROL_TREE):
-            await self._answer_control(scope, receive, send, path)
+            answered = await self._answer_control(scope, receive, send, path)
         else:
-            await self._answer_page(scope, send, path)
+            answered = await self._answer_page(scope, send, path)
+        if answered is not None:
+            endpoint, status = answered
+            self.counters.answered(scope["method"], endpoint, status, perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, path: bytes, routes: dict[str, _Route]) -> None:
+    # Each gives the endpoint and the status it has answered with, or None where the client went away.
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, path: bytes, routes: dict[str, _Route]
+    ) -> Answered | None:
         """A request for an endpoint of the contract."""
         gateway = self._gateway
         now = gateway.clock() / _NANOSECONDS
@@ -155,7 +177,7 @@ class Application:
         try:
             body = await read_body(receive)
             if body is None:
-                return
+                return None
             route = routes.get("GET" if method == "HEAD" else method)
             if route is None:
                 raise MethodNotAllowed(method, routes)
@@ -179,25 +201,42 @@ class Application:
                 except ApiError as limit:
                     error = limit
             await send_refusal(send, method, headers, error)
-        else:
-            headers.append(JSON)
-            await send_reply(send, method, 200, headers, content)
+            return path.decode(), error.status
+        headers.append(JSON)
+        await send_reply(send, method, 200, headers, content)
+        return path.decode(), 200
 
-    async def _answer_unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer_unknown(self, scope: Scope, receive: Receive, send: Send) -> Answered | None:
         """A request for a path that the contract does not have."""
         method: str = scope["method"]
         headers: Headers = []
         try:
             self._count(headers, _address(scope), self._gateway.clock() / _NANOSECONDS)
             if await read_body(receive) is None:
-                return
+                return None
         except ApiError as error:
             await send_refusal(send, method, headers, error)
-        else:
-            headers.append(TEXT)
-            await send_reply(send, method, 403, headers, b"Invalid Origin")
+            return OTHER, error.status
+        headers.append(TEXT)
+        await send_reply(send, method, 403, headers, b"Invalid Origin")
+        return OTHER, 403
 
-    async def _answer_control(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> None:
+    async def _answer_metrics(self, scope: Scope, send: Send, metrics: Callable[[], str]) -> Answered:
+        """A request for the metrics, which are no JSON and open in ways of their own."""
+        method: str = scope["method"]
+        endpoint = METRICS_PATH.decode()
+        error: ApiError
+        if method not in ("GET", "HEAD"):
+            error = MethodNotAllowed(method, ("GET",))
+        elif not may_read_metrics(_address(scope), dict(scope["headers"]), scope["query_string"], self._metrics_tokens):
+            error = ApiError("Forbidden")
+        else:
+            await send_reply(send, method, 200, [_METRICS_TYPE], metrics().encode())
+            return endpoint, 200
+        await send_refusal(send, method, [], error)
+        return endpoint, error.status
+
+    async def _answer_control(self, scope: Scope, receive: Receive, send: Send, path: bytes) -> Answered | None:
         """A request of the control plane."""
         method: str = scope["method"]
         argument = ""
@@ -208,11 +247,12 @@ class Application:
             argument = last.decode("ascii", "replace")
         if routes is None:
             await send_reply(send, method, 404, [TEXT], b"Not Found")
-            return
+            return OTHER, 404
+        endpoint = next(iter(routes.values())).path
         try:
             body = await read_body(receive)
             if body is None:
-                return
+                return None
             route = routes.get("GET" if method == "HEAD" else method)
             if route is None:
                 raise MethodNotAllowed(method, routes)
@@ -224,19 +264,23 @@ class Application:
         except Exception as raised:
             error = raised if isinstance(raised, ApiError) else self._failure(method, path)
             await send_refusal(send, method, [], error)
-        else:
-            await send_reply(send, method, 200, [JSON], content)
+            return endpoint, error.status
+        await send_reply(send, method, 200, [JSON], content)
+        return endpoint, 200
 
-    async def _answer_page(self, scope: Scope, send: Send, path: bytes) -> None:
+    async def _answer_page(self, scope: Scope, send: Send, path: bytes) -> Answered:
         """A request for anything else: the documents."""
         method: str = scope["method"]
         page = self._pages.find(path)
         if page is None:
             await send_reply(send, method, 404, [TEXT], b"Not Found")
-        elif method not in ("GET", "HEAD"):
-            await send_refusal(send, method, [], MethodNotAllowed(method, ("GET",)))
-        else:
-            await send_reply(send, method, 200, list(page.headers), page.body)
+            return OTHER, 404
+        if method not in ("GET", "HEAD"):
+            error = MethodNotAllowed(method, ("GET",))
+            await send_refusal(send, method, [], error)
+            return path.decode(), error.status
+        await send_reply(send, method, 200, list(page.headers), page.body)
+        return path.decode(), 200
 
     def _authenticate(
         self,
@@ -287,6 +331,7 @@ class Application:
             (b"x-ratelimit-reset", b"%d" % standing.reset),
         )
         if standing.retry_after:
+            self.counters.limited += 1
             headers.append((b"retry-after", b"%d" % standing.retry_after))
             raise ApiError("TooManyRequests", f"expected at most {limits.rate} requests a second")
 

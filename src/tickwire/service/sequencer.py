@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,6 +21,7 @@ from tickwire.exchange.projection import Frame, Projector
 from tickwire.journal.records import Batch, ExecutionRecord, OrderRecord
 from tickwire.journal.store import Store
 from tickwire.keys.keyring import KeyRing
+from tickwire.metrics import Histogram
 from tickwire.service.clock import ExchangeClock
 from tickwire.wire.errors import ApiError
 
@@ -34,11 +36,12 @@ _encode = msgspec.json.Encoder().encode
 class _Pending:
     """A batch under way, with what leaves after its commit."""
 
-    __slots__ = ("batch", "outputs")
+    __slots__ = ("batch", "begun", "outputs")
 
     def __init__(self, first_sequence: int) -> None:
         self.batch = Batch(first_sequence, [], [], [])
         self.outputs: list[Output | list[Frame]] = []
+        self.begun = 0.0  # when it went to the journal
 
 
 class Sequencer:
@@ -75,6 +78,12 @@ class Sequencer:
         self._committing: deque[_Pending] = deque()
         self._due_timer: asyncio.TimerHandle | None = None
         self._due_at = 0
+        # For the metrics.
+        self.commands: dict[type, int] = {}
+        self.refusals: dict[tuple[type, str], int] = {}  # by command and code
+        self.failures = 0  # batches and snapshots that could not be kept
+        self.commit_seconds = Histogram()  # from the handing over of a batch to the report that it is kept
+        self.snapshot_seconds = Histogram()  # from the writing down of the state to the report that it is kept
 
     @property
     def running(self) -> bool:
@@ -88,6 +97,11 @@ class Sequencer:
         if self._failure is not None:
             raise ApiError("Unavailable")
         events = self.engine.apply(self.now(), command)
+        kind = type(command)
+        self.commands[kind] = self.commands.get(kind, 0) + 1
+        if events.error is not None:
+            refusal = kind, events.error.code
+            self.refusals[refusal] = self.refusals.get(refusal, 0) + 1
         pending = self._gather(events.sequence)
         pending.batch.commands.append((events.time, command))
         if events.executions:
@@ -147,6 +161,7 @@ class Sequencer:
         if pending is None:
             return
         self._committing.append(pending)
+        pending.begun = perf_counter()
         self.store.commit(pending.batch, self._committed)
         if self.engine.sequence >= self._snapshot_at:
             self.save_snapshot()
@@ -155,16 +170,22 @@ class Sequencer:
         """Keep the state as it is now; the journal's writer does it behind the batches already handed over."""
         self.flush()
         self._snapshot_at = self.engine.sequence + self._snapshot_every
-        self.store.save_snapshot(self.engine.sequence, self.engine.dump(), self._snapshot_saved)
+        begun = perf_counter()
 
-    def _snapshot_saved(self, error: Exception | None) -> None:
-        if error is not None:
-            self._fail(error)
+        def saved(error: Exception | None) -> None:
+            if error is not None:
+                self._fail(error)
+            else:
+                self.snapshot_seconds.observe(perf_counter() - begun)
+
+        self.store.save_snapshot(self.engine.sequence, self.engine.dump(), saved)
 
     def _committed(self, error: Exception | None) -> None:
         pending = self._committing.popleft()
         if error is not None:
             self._fail(error)
+        else:
+            self.commit_seconds.observe(perf_counter() - pending.begun)
         for output in pending.outputs:
             if isinstance(output, list):
                 if self._failure is None:
@@ -173,6 +194,7 @@ class Sequencer:
                 output()  # whoever waits looks at the failure itself
 
     def _fail(self, error: Exception) -> None:
+        self.failures += 1
         if self._failure is None:
             self._failure = error
             self._failed(error)

@@ -24,6 +24,8 @@ from tickwire.service.demo import command, demo_key
 from tickwire.service.discovery import ServerInfo, announce, withdraw
 from tickwire.service.drivers import ClockDriver, MarketDriver, fill_history
 from tickwire.service.listener import Listener, ServeError, base_url, bind
+from tickwire.service.loop import LoopWatch
+from tickwire.service.metrics import Sources, metrics_page
 from tickwire.service.repair import repair
 from tickwire.service.replay import Replay
 from tickwire.service.rules import Rules, RulesError
@@ -148,11 +150,17 @@ async def _serve(
             "market": market is not None,
         }
 
+    def metrics() -> str:
+        return metrics_page(Sources(stream, application.counters, sequencer, loop_watch))
+
+    loop_watch = LoopWatch(loop)
     control_token = secrets.token_urlsafe(32)
     application = Application(
         sequencer,
         health=health,
+        metrics=metrics,
         control_token=control_token,
+        metrics_token=settings.metrics_token,
         limits=RequestLimits(settings.requests_per_second) if settings.limits else None,
         open_orders=settings.open_orders,
     )
@@ -179,6 +187,7 @@ async def _serve(
         await server.serve(application, stream, listener, started)
     finally:
         withdraw(info, settings.data)
+        loop_watch.stop()
         clock.stop()
         if market is not None:
             market.stop()

@@ -56,6 +56,9 @@ class Settings:
     ] = "process"
     demo_key: Annotated[str | None, _setting(SERVER, "Key of the demo account; made at first start if absent.")] = None
     demo_secret: Annotated[str | None, _setting(SERVER, "Secret of the demo key.")] = None
+    metrics_token: Annotated[
+        str | None, _setting(SERVER, "Token that opens /_tickwire/metrics to other machines; absent: closed to them.")
+    ] = None
     snapshot_every: Annotated[
         int, _setting(SERVER, "Commands between two snapshots: fewer start faster after a crash.")
     ] = 25_000

@@ -23,12 +23,15 @@ _CREDENTIALS = ("api-key", "api-expires", "api-signature")
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """An HTTP answer in place of the upgrade; ``code`` is what the refusal is counted as."""
+    """An HTTP answer in place of the upgrade; ``code`` is what the refusal is counted as, ``limit`` the setting of the
+    limit that was hit, if one was.
+    """
 
     code: str
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    limit: str = ""
 
 
 class Handshake:
@@ -54,7 +57,7 @@ class Handshake:
         now = self._clock() / 1e9
         wait = self._upgrades.take(address, now)
         if wait:
-            return _too_many(now, math.ceil(wait))
+            return _too_many("upgrades_per_minute", now, math.ceil(wait))
         key, expires, signature = _credentials(headers, query)
         try:
             api_key = authenticate(
@@ -72,7 +75,7 @@ class Handshake:
         except ApiError as error:
             return _refusal(error)
         if self._sockets(api_key.key) >= self._limits.sockets_per_key:
-            return _too_many(now, _SOCKETS_RETRY_SECONDS)
+            return _too_many("sockets_per_key", now, _SOCKETS_RETRY_SECONDS)
         return api_key
 
 
@@ -86,19 +89,20 @@ def _credentials(headers: Headers, query: str) -> list[str | None]:
     return found
 
 
-def _refusal(error: ApiError, *headers: tuple[str, str]) -> Refusal:
+def _refusal(error: ApiError, *headers: tuple[str, str], limit: str = "") -> Refusal:
     # The code alone, whatever the error: a handshake's answer is read by programs, and tells a stranger nothing more.
     return Refusal(
         error.code,
         error.status,
         (("content-type", "application/json"), ("x-prex-error-type", error.code), *headers),
         msgspec.json.encode({"error": error.code}),
+        limit,
     )
 
 
-def _too_many(now: float, wait: int) -> Refusal:
+def _too_many(limit: str, now: float, wait: int) -> Refusal:
     reset = str(math.floor(now) + wait)
-    return _refusal(ApiError("TooManyRequests"), ("Retry-After", str(wait)), ("x-ratelimit-reset", reset))
+    return _refusal(ApiError("TooManyRequests"), ("Retry-After", str(wait)), ("x-ratelimit-reset", reset), limit=limit)
 
 
 def _wrong_path(path: str) -> Refusal:

@@ -19,7 +19,7 @@ from tickwire.stream.frames import Frame
 from tickwire.stream.outbox import Flusher, Outbox
 from tickwire.stream.session import Step
 from tickwire.stream.settings import StreamCounters
-from tickwire.wire.topics import TopicKey
+from tickwire.wire.topics import TopicKey, TopicKind
 
 __all__ = ["Hub", "Reader"]
 
@@ -67,7 +67,7 @@ class Hub:
         self._topics: dict[TopicKey, dict[Outbox, None]] = {}
         self._readers: dict[str, set[Reader]] = {}  # by API key
         self.session_count = 0
-        self.subscription_count = 0
+        self.subscriptions = dict.fromkeys(TopicKind, 0)
         feed.listen(self._publish)
 
     # Sockets.
@@ -100,6 +100,18 @@ class Hub:
         for reader in tuple(self._readers.get(key, ())):
             reader.close("key_revoked")
 
+    # Counts.
+
+    @property
+    def subscription_count(self) -> int:
+        """Topics of all sockets together."""
+        return sum(self.subscriptions.values())
+
+    def backlog(self) -> tuple[int, int]:
+        """How many readers are behind now, and the bytes that wait in all outboxes; looks at every reader."""
+        outboxes = [reader.outbox for readers in self._readers.values() for reader in readers]
+        return sum(outbox.paused for outbox in outboxes), sum(outbox.held for outbox in outboxes)
+
     # Operations.
 
     def perform(self, reader: Reader, step: Step) -> None:
@@ -125,7 +137,7 @@ class Hub:
             else:
                 reader.topics.add(key)
                 self._topics.setdefault(key, {})[reader.outbox] = None
-                self.subscription_count += 1
+                self.subscriptions[key.topic.kind] += 1
             reader.outbox.snapshot(key, Frame(payload))
 
     def _settled(self, reader: Reader, step: Step) -> None:
@@ -144,7 +156,7 @@ class Hub:
         del outboxes[reader.outbox]
         if not outboxes:
             del self._topics[key]
-        self.subscription_count -= 1
+        self.subscriptions[key.topic.kind] -= 1
         self.feed.leave(key)
 
     # Data.

@@ -115,6 +115,7 @@ class Session:
         level = self._operations.spend(now)
         if level >= 0:
             return None
+        self._counters.limited("operations_per_second")
         error = ApiError(
             "TooManyOperations", f"expected at most {self._limits.operations_per_second} operations a second"
         )
@@ -131,6 +132,7 @@ class Session:
         op, names, id = operation.op, operation.args, operation.id
         limit = self._limits.topics_per_frame
         if len(names) > limit:
+            self._counters.limited("topics_per_frame")
             error = ApiError("TooManyTopics", f"args: expected at most {limit} topics a frame, got {len(names)}")
             return Step((failure_reply(op, list(names), error, id),))
         accepted: dict[str, TopicKey] = {}
@@ -164,6 +166,7 @@ class Session:
             raise refusal
         limit = self._limits.topics_per_socket
         if topic.name not in self.topics and len(self.topics) >= limit:
+            self._counters.limited("topics_per_socket")
             raise ApiError("TooManyTopics", f"expected at most {limit} topics a socket")
 
     # Keep-alive.

@@ -46,9 +46,14 @@ class StreamCounters(msgspec.Struct):
     operations: int = 0
     frames_out: int = 0
     bytes_out: int = 0
+    # Writes by the bit length of how many frames each joined: an index for every write costs less than a search.
+    joined: list[int] = msgspec.field(default_factory=lambda: [0] * 32)
     conflated: int = 0  # times a topic was set aside for a reader that was behind
+    dropped: int = 0  # frames that a topic's next SNAPSHOT makes good, while it is set aside
+    discarded: int = 0  # frames for a reader that is being closed
     refusals: dict[str, int] = {}  # handshakes, by code
     closes: dict[str, int] = {}  # sockets, by name of the close
+    limits: dict[str, int] = {}  # times a limit was hit, by its setting
 
     def refused(self, code: str) -> None:
         """Count one refused handshake."""
@@ -57,3 +62,7 @@ class StreamCounters(msgspec.Struct):
     def closed(self, name: str) -> None:
         """Count one closed socket."""
         self.closes[name] = self.closes.get(name, 0) + 1
+
+    def limited(self, setting: str) -> None:
+        """Count one refusal by the limit of that name."""
+        self.limits[setting] = self.limits.get(setting, 0) + 1

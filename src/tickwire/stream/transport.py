@@ -30,7 +30,7 @@ from tickwire.stream.session import UNANSWERED_COST, Session, Step
 from tickwire.stream.settings import StreamCounters, StreamSettings
 from tickwire.wire.closes import CLOSES, Close
 
-__all__ = ["Stream", "StreamProtocol", "make_stream_protocol"]
+__all__ = ["PROTOCOL_CLOSES", "Stream", "StreamProtocol", "make_stream_protocol"]
 
 # What the protocol logs at INFO (each opening and closing) is counted instead.
 _logger = logging.getLogger("tickwire.stream.protocol")
@@ -55,7 +55,7 @@ _STALL_CHECKS = 6
 _Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 # Names under which a socket's end is counted when it is not one of ``CLOSES``.
-_PROTOCOL_CLOSES: dict[int, str] = {
+PROTOCOL_CLOSES: dict[int, str] = {
     CloseCode.PROTOCOL_ERROR: "protocol_error",
     CloseCode.INVALID_DATA: "invalid_data",
     CloseCode.MESSAGE_TOO_BIG: "too_big",
@@ -214,6 +214,8 @@ class StreamProtocol(asyncio.Protocol):
         key = stream.handshake.check(request.path, request.headers, address)
         if isinstance(key, Refusal):
             stream.counters.refused(key.code)
+            if key.limit:
+                stream.counters.limited(key.limit)
             self._protocol.send_response(_response(key))
             return
         response = self._protocol.accept(request)
@@ -339,7 +341,7 @@ class StreamProtocol(asyncio.Protocol):
         if protocol.close_rcvd is not None:
             self._finish("by_client")
         elif protocol.close_sent is not None:
-            self._finish(_PROTOCOL_CLOSES.get(protocol.close_sent.code, "internal_error"))
+            self._finish(PROTOCOL_CLOSES.get(protocol.close_sent.code, "internal_error"))
         else:
             self._finish("lost")
 

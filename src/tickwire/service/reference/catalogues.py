@@ -15,6 +15,8 @@ from tickwire.exchange.instruments import (
     load_instruments,
 )
 from tickwire.exchange.state import EngineSettings, State
+from tickwire.metrics import LATENCY_BOUNDS
+from tickwire.service.metrics import METRICS
 from tickwire.service.reference.markdown import code, schemas_of, table, ticked, toml, type_text
 from tickwire.service.reference.topics import topic_refusal
 from tickwire.service.settings import SettingHelp, describe
@@ -22,7 +24,7 @@ from tickwire.wire.closes import CLOSES
 from tickwire.wire.decimals import format_decimal
 from tickwire.wire.errors import BARE_CODES, ERRORS, ApiError
 
-__all__ = ["close_codes_page", "errors_page", "instruments_page", "settings_page"]
+__all__ = ["close_codes_page", "errors_page", "instruments_page", "metrics_page", "settings_page"]
 
 
 def errors_page() -> str:
@@ -88,6 +90,28 @@ def _setting_row(setting: SettingHelp) -> list[str]:
         "" if setting.default is None else f"`{toml(setting.default)}`",
         setting.help if switch or len(choices) == 1 else f"{setting.help} One of {ticked(choices)}.",
     ]
+
+
+def metrics_page() -> str:
+    """Every metric."""
+    body = [
+        [
+            f"`{metric.name}`",
+            f"{metric.type}, {metric.unit}" if metric.unit else metric.type,
+            ticked(metric.labels),
+            metric.help,
+        ]
+        for metric in METRICS
+    ]
+    bounds = ", ".join(f"{bound:g}" for bound in LATENCY_BOUNDS)
+    return (
+        "# Metrics\n\nWhat `GET /_tickwire/metrics` shows, in the text format of Prometheus. [Watch over a server]"
+        "(../how-to/watch-over-a-server.md) says how to collect them, and what to be woken for.\n\n"
+        + table(["metric", "kind, unit", "labels", "meaning"], body)
+        + f"\nHistograms of seconds have buckets up to {bounds}. A label's value appears when something is counted"
+        " under it"
+        " for the first time. Counters begin at zero with each start of the server.\n"
+    )
 
 
 # A field without a meaning here makes the page fail.

@@ -4,7 +4,13 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tickwire.service.reference.catalogues import close_codes_page, errors_page, instruments_page, settings_page
+from tickwire.service.reference.catalogues import (
+    close_codes_page,
+    errors_page,
+    instruments_page,
+    metrics_page,
+    settings_page,
+)
 from tickwire.service.reference.commands import commands_page
 from tickwire.service.reference.rest import rest_page
 from tickwire.service.reference.topics import topics_page
@@ -18,6 +24,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "errors.md": errors_page,
     "instruments.md": instruments_page,
+    "metrics.md": metrics_page,
     "rest.md": rest_page,
     "settings.md": settings_page,
     "topics.md": topics_page,

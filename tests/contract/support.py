@@ -56,11 +56,11 @@ def tickwire(
 class Server:
     """One `tickwire serve`, ready once this is made."""
 
-    def __init__(self, directory: Path, *flags: str) -> None:
+    def __init__(self, directory: Path, *flags: str, port: int = 0) -> None:
         self.directory = directory
         self._stderr = directory.with_suffix(".stderr")
         self._stderr.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "tickwire.cli", "serve", "--port", "0", "--data", str(directory), *flags]
+        command = [sys.executable, "-m", "tickwire.cli", "serve", "--port", str(port), "--data", str(directory), *flags]
         with self._stderr.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=environment(directory.parent)

@@ -38,16 +38,17 @@ def _write(account: Account, method: str, **fields: object) -> Any:
 
 
 def check_stopped(server: Server, words: str) -> None:
-    """The server has ended by itself, and said why in one line."""
+    """The server has ended by itself, and said why: in the log, and with its last line."""
     code = server.process.wait(20)
     server.http.close()
     assert server.process.stdout is not None
     server.process.stdout.close()
     lines = server.stderr().splitlines()
     assert code == 1, server.stderr()
-    assert len(lines) == 1, server.stderr()
-    assert lines[0].startswith("tickwire serve: the journal can't be written, so the exchange stopped: ")
-    assert words in lines[0]
+    assert len(lines) == 2, server.stderr()
+    assert " ERROR tickwire.service the journal can't be written: the exchange stops error=" in lines[0]
+    assert lines[1].startswith("tickwire serve: the journal can't be written, so the exchange stopped: ")
+    assert all(words in line for line in lines)
 
 
 def check_kept(directory: Path, account: Account, placed: list[dict[str, Any]]) -> None:

@@ -95,6 +95,8 @@ class Listener:
             lifespan="off",
             # Its warnings are a line for each request that is no HTTP, without an address: of no use to anybody.
             log_level="error",
+            # To where all logs go, rather than to a handler of its own.
+            log_config=None,
             access_log=False,
             server_header=False,
             date_header=True,

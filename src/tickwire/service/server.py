@@ -24,6 +24,7 @@ from tickwire.service.demo import command, demo_key
 from tickwire.service.discovery import ServerInfo, announce, withdraw
 from tickwire.service.drivers import ClockDriver, MarketDriver, fill_history
 from tickwire.service.listener import Listener, ServeError, base_url, bind
+from tickwire.service.logs import start_logging
 from tickwire.service.loop import LoopWatch
 from tickwire.service.metrics import Sources, metrics_page
 from tickwire.service.repair import repair
@@ -36,7 +37,7 @@ from tickwire.stream.transport import Stream
 
 __all__ = ["ServeError", "serve"]
 
-log = logging.getLogger("tickwire")
+_log = logging.getLogger("tickwire.service")
 
 
 def serve(settings: Settings, say: Callable[[str], None] = print, *, cut_damage: bool = False) -> None:
@@ -44,6 +45,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print, *, cut_damage:
 
     ``cut_damage``: where the end of the journal is damaged, go on without it instead of refusing to start.
     """
+    start_logging(settings.log_level, settings.log_format)
     try:
         rules = Rules.of(settings)
         with bind(settings.host, settings.port) as listener:
@@ -111,6 +113,8 @@ async def _serve(
 
     def failed(error: Exception) -> None:
         failures.append(error)
+        # At once: closing the sockets comes before the server's last word.
+        _log.error("the journal can't be written: the exchange stops", extra={"fields": {"error": str(error)}})
         server.stop()
 
     sequencer = Sequencer(

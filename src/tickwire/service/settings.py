@@ -16,6 +16,7 @@ from tickwire.exchange.instruments import RATE_PLACES
 from tickwire.exchange.projection import ProjectionSettings
 from tickwire.exchange.state import EngineSettings
 from tickwire.journal.pruning import Retention
+from tickwire.service.logs import LogFormat, LogLevel
 from tickwire.wire.decimals import DecimalError, parse_decimal
 from tickwire.wire.intervals import DAY
 
@@ -54,6 +55,10 @@ class Settings:
             "What survives: a killed process (process), a power cut too (power: an fsync a commit), or neither (none).",
         ),
     ] = "process"
+    log_level: Annotated[
+        LogLevel, _setting(SERVER, "What the log on stderr tells: info has a line for each stream that ends.")
+    ] = "warning"
+    log_format: Annotated[LogFormat, _setting(SERVER, "Log lines to read (text) or to collect (json).")] = "text"
     demo_key: Annotated[str | None, _setting(SERVER, "Key of the demo account; made at first start if absent.")] = None
     demo_secret: Annotated[str | None, _setting(SERVER, "Secret of the demo key.")] = None
     metrics_token: Annotated[

@@ -12,6 +12,7 @@ import email.utils
 import http
 import logging
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ from tickwire.keys.keyring import KeyRing
 from tickwire.stream.deflate import EXTENSIONS
 from tickwire.stream.handshake import Handshake, Refusal
 from tickwire.stream.hub import Hub, Reader
+from tickwire.stream.log import StreamLog
 from tickwire.stream.session import UNANSWERED_COST, Session, Step
 from tickwire.stream.settings import StreamCounters, StreamSettings
 from tickwire.wire.closes import CLOSES, Close
@@ -77,6 +79,7 @@ class Stream:
         self.counters = StreamCounters()
         self.hub = Hub(feed, self.counters, lambda callback: asyncio.get_running_loop().call_soon(callback))
         self.handshake = Handshake(keys, self.settings.limits, clock=clock, sockets=self.hub.sockets)
+        self.log = StreamLog(time.monotonic)
         keys.on_revoked.append(self.hub.close_key)
 
 
@@ -106,6 +109,9 @@ class StreamProtocol(asyncio.Protocol):
         self._reader: Reader
         self._decoder: codecs.IncrementalDecoder | None = None  # of the message under way, if it is text
         self._fragments: list[Any] = []  # of it, all str or all bytes
+        self._number = 0  # of this process's streams
+        self._address = ""
+        self._opened_at = 0.0
         self._closed_as = ""  # why the socket ends, once it does
         self._keep_alive: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -147,6 +153,20 @@ class StreamProtocol(asyncio.Protocol):
             self._end.cancel()
         if self._session is not None:
             self._stream.counters.closed(self._closed_as)
+            self._log_end(self._session)
+
+    def _log_end(self, session: Session) -> None:
+        protocol = self._protocol
+        close = protocol.close_rcvd if self._closed_as == "by_client" else protocol.close_sent
+        self._stream.log.closed(
+            self._number,
+            self._reader,
+            self._address,
+            name=self._closed_as,
+            code=CloseCode.ABNORMAL_CLOSURE if close is None else close.code,
+            seconds=self._loop.time() - self._opened_at,
+            topics=len(session.topics),
+        )
 
     def pause_writing(self) -> None:
         """The reader is behind."""
@@ -184,6 +204,7 @@ class StreamProtocol(asyncio.Protocol):
         writes = self._protocol.data_to_send()
         if self._session is None and SEND_EOF in writes and self._protocol.handshake_exc is not None:
             self._stream.counters.refused("InvalidHandshake")
+            self._stream.log.refused("InvalidHandshake", "", _address(self._transport))
             if len(writes) == 1:
                 # A request that uvicorn's parser takes and the stricter one here does not, such as one with a body.
                 writes.insert(0, _response(_UNREADABLE).serialize())
@@ -209,13 +230,13 @@ class StreamProtocol(asyncio.Protocol):
 
     def _open(self, request: Request, now: float) -> None:
         stream = self._stream
-        peer = self._transport.get_extra_info("peername")
-        address = peer[0] if isinstance(peer, tuple) else ""
+        address = self._address = _address(self._transport)
         key = stream.handshake.check(request.path, request.headers, address)
         if isinstance(key, Refusal):
             stream.counters.refused(key.code)
             if key.limit:
                 stream.counters.limited(key.limit)
+            stream.log.refused(key.code, key.limit, address)
             self._protocol.send_response(_response(key))
             return
         response = self._protocol.accept(request)
@@ -223,6 +244,8 @@ class StreamProtocol(asyncio.Protocol):
         if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
             return
         stream.counters.connections += 1
+        self._number = stream.counters.connections
+        self._opened_at = now
         self._reader = Reader(
             stream.hub,
             key.key,
@@ -240,6 +263,7 @@ class StreamProtocol(asyncio.Protocol):
             now=now,
         )
         stream.hub.attach(self._reader)
+        stream.log.opened(self._number, self._reader, key.account, address, deflate=bool(self._protocol.extensions))
         self._arm_keep_alive(self._session)
 
     def _receive(self, session: Session, event: Any, now: float) -> None:
@@ -360,6 +384,12 @@ class StreamProtocol(asyncio.Protocol):
     def _end_after_timeout(self) -> None:
         if self._end is None:
             self._end = self._loop.call_later(self._stream.settings.close_timeout, self._transport.abort)
+
+
+def _address(transport: asyncio.Transport) -> str:
+    """The peer's; empty on a Unix socket."""
+    peer = transport.get_extra_info("peername")
+    return peer[0] if isinstance(peer, tuple) else ""
 
 
 _UNREADABLE = Refusal("InvalidHandshake", 400, (("content-type", "text/plain"),), b"Bad Request")

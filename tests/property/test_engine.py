@@ -382,7 +382,7 @@ def outcome_of(events: Events) -> tuple[Any, ...]:
     return (
         None if events.error is None else (events.error.code, events.error.message),
         None if events.order is None else events.order.id,
-        msgspec.json.encode(events.executions),
+        [msgspec.json.encode((e.execution, e.order)) for e in events.executions],
         [account.name for account in events.accounts],
         [(market.symbol, int(change)) for market, change in events.markets.items()],
         [(market.symbol, interval, candle.values()) for market, interval, candle in events.closed],

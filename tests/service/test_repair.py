@@ -138,7 +138,7 @@ def check_history(directory: Path, engine: Engine) -> None:
             continue
         stored = dict(connection.execute("SELECT order_id, row FROM orders WHERE account = ?", (account.name,)))
         for order_id, order in account.orders.items():
-            assert stored.pop(order_id) == msgspec.json.encode(history_row(order))
+            assert stored.pop(order_id) == msgspec.json.encode(history_row(order, order))
         assert not [row for row in stored.values() if b'"NEW"' in row or b'"PARTIALLY_FILLED"' in row]
     connection.close()
 

@@ -11,6 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tickwire.exchange.identifiers import order_uuid
 from tickwire.wire.rows import ConditionalOrderType, OrderStatus
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Order:
     """An order from its acceptance to its end. Integers of its instrument; ``side`` is +1 for BUY, -1 for SELL."""
 
     __slots__ = (
+        "_uuid",
         "account",
         "amount",
         "bracket",
@@ -104,6 +106,15 @@ class Order:
         self.level: Level | None = None
         self.older: Order | None = None
         self.newer: Order | None = None
+        self._uuid: str | None = None
+
+    @property
+    def uuid(self) -> str:
+        """The order's id on the wire, made when it is first shown."""
+        text = self._uuid
+        if text is None:
+            text = self._uuid = order_uuid(self.id, self.time)
+        return text
 
 
 class Level:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from tickwire.wire.errors import ApiError
-from tickwire.wire.rows import Execution, OrderHistoryRow
 
 if TYPE_CHECKING:
     from tickwire.exchange.accounts import Account
     from tickwire.exchange.book import Order
     from tickwire.exchange.candles import Candle
+    from tickwire.exchange.executions import ExecutionEvent, FundingEvent
     from tickwire.exchange.markets import Market
 
-__all__ = ["Change", "Events", "ExecutionEvent"]
+__all__ = ["Change", "Events"]
 
 
 class Change:
@@ -26,22 +24,6 @@ class Change:
     PRICE: Final = 4  # index, mark
     FUNDING: Final = 8
     CANDLE: Final = 16  # a candle closed
-
-
-class ExecutionEvent(msgspec.Struct, frozen=True):
-    """One execution of an account that keeps a history, with the order as it stood then.
-
-    ``order`` is ``None`` for a funding payment; ``order_id`` is then the newest order id, which places it in time.
-    """
-
-    account: str
-    exec_id: int
-    order_id: int
-    perpetual: bool
-    time: int
-    order_time: int
-    execution: Execution
-    order: OrderHistoryRow | None
 
 
 class Events:
@@ -65,7 +47,7 @@ class Events:
         self.sequence = sequence
         self.error: ApiError | None = None
         self.order: Order | None = None  # placed or amended
-        self.executions: list[ExecutionEvent] = []
+        self.executions: list[ExecutionEvent | FundingEvent] = []
         # Accounts whose own doing or fills changed them, and markets by what changed, in order of first change.
         self.accounts: dict[Account, None] = {}
         self.markets: dict[Market, int] = {}

@@ -1,7 +1,8 @@
 """Funding payments: from one side of a perpetual to the other, to the last unit."""
 
 from tickwire.exchange.accounts import Account, Position
-from tickwire.exchange.events import Change, ExecutionEvent
+from tickwire.exchange.events import Change
+from tickwire.exchange.executions import FundingEvent
 from tickwire.exchange.instruments import RATE_UNIT
 from tickwire.exchange.markets import Market
 from tickwire.exchange.order_rows import funding_row
@@ -54,5 +55,5 @@ def _pay(state: State, market: Market, account: Account, position: Position, pri
     state.next_exec_id += 1
     row = funding_row(market.instrument, exec_id, state.time, position.quantity, price, payment)
     state.events.executions.append(
-        ExecutionEvent(account.name, exec_id, state.next_order_id - 1, True, state.time, state.time, row, None)
+        FundingEvent(account.name, exec_id, state.next_order_id - 1, market.symbol, state.time, row)
     )

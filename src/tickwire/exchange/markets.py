@@ -21,13 +21,14 @@ class Market:
     """The state of one symbol."""
 
     __slots__ = (
-        "alarms", "book", "candles", "holders", "instrument", "last_price", "multiplier", "open_interest", "prices",
+        "alarms", "book", "candles", "holders", "instrument", "last_price", "multiplier", "open_interest", "perpetual", "prices",
         "symbol", "triggers",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, candle_retention: int) -> None:
         self.instrument = instrument
         self.symbol = instrument.symbol
+        self.perpetual = instrument.perpetual
         self.multiplier = instrument.multiplier
         self.book = OrderBook()
         self.candles = Candles(candle_retention)

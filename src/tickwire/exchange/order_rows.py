@@ -1,12 +1,17 @@
 """Orders and executions as rows of the contract."""
 
-from typing import Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
 
 from tickwire.exchange.book import Order
-from tickwire.exchange.identifiers import execution_uuid, order_uuid
+from tickwire.exchange.identifiers import execution_uuid
 from tickwire.exchange.instruments import MONEY_PLACES, Instrument
 from tickwire.wire import rows
 from tickwire.wire.decimals import format_decimal
+
+if TYPE_CHECKING:
+    from tickwire.exchange.executions import ExecutionEvent
 
 __all__ = [
     "AVERAGE_PARTS",
@@ -53,7 +58,7 @@ def order_row(order: Order) -> rows.Order:
     """Contract 6.1."""
     instrument = order.market.instrument
     return rows.Order(
-        order_uuid(order.id, order.time),
+        order.uuid,
         order.symbol,
         _SIDE[order.side],
         _TYPE[order.type],
@@ -69,14 +74,14 @@ def order_row(order: Order) -> rows.Order:
     )
 
 
-def history_row(order: Order) -> rows.OrderHistoryRow:
-    """Contract 6.7: an order with how it ended.
+def history_row(order: Order, then: Order | ExecutionEvent) -> rows.OrderHistoryRow:
+    """Contract 6.7: an order with how it ended, as it stood ``then``.
 
     The fields of ``order_row`` once more, written out: a row is made for every execution, and is checked as it stands.
     """
     instrument = order.market.instrument
     return rows.OrderHistoryRow(
-        order_uuid(order.id, order.time),
+        order.uuid,
         order.symbol,
         _SIDE[order.side],
         _TYPE[order.type],
@@ -84,52 +89,45 @@ def history_row(order: Order) -> rows.OrderHistoryRow:
         None if order.amount is None else money_text(order.amount),
         _price(instrument, order.price),
         _price(instrument, order.trigger_price),
-        order.status,
-        _TIME_IN_FORCE[order.time_in_force],
-        _price(instrument, order.take_profit_price),
-        _price(instrument, order.stop_loss_price),
-        instrument.quantity_text(order.remaining),
-        order.cancel_reason,
-        order.reject_reason,
+        then.status,
+        _TIME_IN_FORCE[then.time_in_force],
+        _price(instrument, then.take_profit_price),
+        _price(instrument, then.stop_loss_price),
+        instrument.quantity_text(then.remaining),
+        then.cancel_reason,
+        then.reject_reason,
         str(order.time),
-        str(order.transact_time),
-        instrument.quantity_text(order.filled_quantity),
-        average_price_text(instrument, order.filled_cost, order.filled_quantity),
-        money_text(order.fee),
+        str(then.transact_time),
+        instrument.quantity_text(then.filled_quantity),
+        average_price_text(instrument, then.filled_cost, then.filled_quantity),
+        money_text(then.fee),
         order.leverage or None,
         order.conditional,
     )
 
 
-def execution_row(
-    order: Order,
-    exec_id: int,
-    exec_type: rows.ExecType,
-    last_price: int | None = None,
-    last_quantity: int | None = None,
-    fee: int | None = None,
-) -> rows.Execution:
-    """Contract 6.7: one thing that happened to an order at its ``transact_time``."""
+def execution_row(order: Order, event: ExecutionEvent) -> rows.Execution:
+    """Contract 6.7: one thing that happened to an order."""
     instrument = order.market.instrument
     return rows.Execution(
-        execution_uuid(exec_id, order.transact_time),
-        order_uuid(order.id, order.time),
+        execution_uuid(event.exec_id, event.transact_time),
+        order.uuid,
         order.symbol,
         _SIDE[order.side],
         _TYPE[order.type],
         _price(instrument, order.price),
         instrument.quantity_text(order.quantity),
-        _TIME_IN_FORCE[order.time_in_force],
-        order.status,
-        exec_type,
+        _TIME_IN_FORCE[event.time_in_force],
+        event.status,
+        event.exec_type,
         instrument.quote,
         str(order.time),
-        str(order.transact_time),
-        _price(instrument, last_price),
-        None if last_quantity is None else instrument.quantity_text(last_quantity),
-        None if fee is None else money_text(fee),
-        instrument.quantity_text(order.filled_quantity),
-        average_price_text(instrument, order.filled_cost, order.filled_quantity),
+        str(event.transact_time),
+        _price(instrument, event.last_price),
+        None if event.last_quantity is None else instrument.quantity_text(event.last_quantity),
+        None if event.last_fee is None else money_text(event.last_fee),
+        instrument.quantity_text(event.filled_quantity),
+        average_price_text(instrument, event.filled_cost, event.filled_quantity),
         order.conditional,
     )
 

@@ -6,10 +6,10 @@ import msgspec
 
 from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.book import Order
-from tickwire.exchange.events import Events, ExecutionEvent
+from tickwire.exchange.events import Events
+from tickwire.exchange.executions import ExecutionEvent
 from tickwire.exchange.instruments import MONEY_UNIT, Instrument
 from tickwire.exchange.markets import Market
-from tickwire.exchange.order_rows import execution_row, history_row
 from tickwire.wire.errors import ApiError
 from tickwire.wire.rows import ExecType
 
@@ -197,15 +197,4 @@ class State:
             return
         exec_id = self.next_exec_id
         self.next_exec_id = exec_id + 1
-        self.events.executions.append(
-            ExecutionEvent(
-                account.name,
-                exec_id,
-                order.id,
-                order.market.instrument.perpetual,
-                self.time,
-                order.time,
-                execution_row(order, exec_id, exec_type, last_price, last_quantity, fee),
-                history_row(order),
-            )
-        )
+        self.events.executions.append(ExecutionEvent(order, exec_id, exec_type, last_price, last_quantity, fee))

@@ -98,7 +98,7 @@ def _remains(engine: Engine, newest: int, rules: Rules) -> Remains:
             order.market.instrument.perpetual,
             order.time,
             order.transact_time,
-            msgspec.json.encode(history_row(order)),
+            msgspec.json.encode(history_row(order, order)),
         )
         for account in engine.accounts.values()
         if not account.house

@@ -16,7 +16,8 @@ import msgspec
 from tickwire.bus.local import LocalFeed
 from tickwire.exchange.commands import Command, CreateAccount, Deposit, Tick
 from tickwire.exchange.engine import Engine
-from tickwire.exchange.events import Events, ExecutionEvent
+from tickwire.exchange.events import Events
+from tickwire.exchange.executions import ExecutionEvent, FundingEvent
 from tickwire.exchange.projection import Frame, Projector
 from tickwire.journal.records import Batch, ExecutionRecord, OrderRecord
 from tickwire.journal.store import Store
@@ -238,18 +239,18 @@ class Sequencer:
             await self.settled()
 
 
-def _record_history(batch: Batch, executions: list[ExecutionEvent]) -> None:
+def _record_history(batch: Batch, executions: list[ExecutionEvent | FundingEvent]) -> None:
     for event in executions:
-        row: Any = event.order
+        row = event.order
         if row is not None:
             batch.orders.append(
                 OrderRecord(
                     event.account,
                     event.order_id,
-                    row.symbol,
+                    event.symbol,
                     event.perpetual,
                     event.order_time,
-                    event.time,
+                    event.transact_time,
                     _encode(row),
                 )
             )
@@ -258,10 +259,10 @@ def _record_history(batch: Batch, executions: list[ExecutionEvent]) -> None:
                 event.account,
                 event.exec_id,
                 event.order_id,
-                event.execution.symbol,
+                event.symbol,
                 event.perpetual,
-                event.execution.exec_type,
-                event.time,
+                event.exec_type,
+                event.transact_time,
                 _encode(event.execution),
             )
         )

@@ -67,6 +67,7 @@ def test_at_the_cross_liquidation_price_the_equity_is_the_maintenance_margin(
     position = world.engine.position(anna, market)
     position.quantity, position.cost = side * quantity, cost
     market.prices.mark = entry
+    market.revalue()
     price = views.liquidation_price(world.engine, anna, position)
     if price is None:
         assert side > 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tickwire.exchange import margin
+from tickwire.exchange.instruments import RATE_UNIT
 
 if TYPE_CHECKING:
     from tickwire.exchange.book import Order
@@ -86,9 +86,9 @@ class Position:
         """Of the open position, on the entry notional or on the mark notional."""
         market = self.market
         price = market.valuation_price
-        notional = self.cost if on_entry or price is None else self.quantity * price * market.multiplier
-        tier = market.instrument.tier(abs(notional))
-        return margin.maintenance_margin(notional, tier.rate, tier.deduction)
+        notional = abs(self.cost if on_entry or price is None else self.quantity * price * market.multiplier)
+        tier = market.instrument.tier(notional)
+        return -(-notional * tier.rate // RATE_UNIT) - tier.deduction
 
     def reserve_with(self, quantity: int = 0, reserve: int = 0, side: int = 1) -> int:
         """What all open orders would hold with one more of ``quantity`` that on its own holds ``reserve``.
@@ -141,7 +141,7 @@ class Account:
 
     def refresh_reserve(self, position: Position) -> None:
         """Bring what a symbol's open orders hold up to date, after the orders or the position changed."""
-        reserve = position.reserve_with() if position.buy_quantity or position.sell_quantity else 0
+        reserve = position.reserve_with() if position.quantity else position.buy_reserve + position.sell_reserve
         self.order_reserve += reserve - position.order_reserve
         position.order_reserve = reserve
 
@@ -171,16 +171,24 @@ class Account:
         ``full_unrealized`` counts cross profits as well as losses (setting ``available_unrealized``); isolated PnL
         never counts.
         """
-        unrealized = self.cross_unrealized_pnl()
+        held = unrealized = 0
+        for position in self.positions.values():
+            quantity = position.quantity
+            if not quantity:
+                continue
+            cost = position.cost
+            held -= -abs(cost) // position.leverage
+            if position.isolated:
+                held += position.added_margin
+            else:
+                market = position.market
+                price = market.valuation_price
+                if price is not None:
+                    unrealized += quantity * price * market.multiplier - cost
         if unrealized > 0 and not full_unrealized:
             unrealized = 0
-        return (
-            self.wallets.get(collateral, 0)
-            - self.reserved.get(collateral, 0)
-            - self.order_reserve
-            - self.position_margin()
-            + unrealized
-        )
+        wallet = self.wallets.get(collateral, 0) - self.reserved.get(collateral, 0)
+        return wallet - self.order_reserve - held + unrealized
 
     def cross_wallet(self, collateral: str) -> int:
         """The wallet without what isolated positions hold and spot orders have set aside."""
@@ -197,6 +205,19 @@ class Account:
             if position.quantity and not position.isolated:
                 total += position.maintenance_margin(False)
         return total
+
+    def cross_carried(self, collateral: str) -> tuple[int, int]:
+        """(equity, maintenance margin) of the cross positions, in one pass: every fill asks for it."""
+        equity = self.wallets.get(collateral, 0) - self.reserved.get(collateral, 0)
+        maintenance = 0
+        for position in self.positions.values():
+            if position.quantity:
+                if position.isolated:
+                    equity -= position.isolated_margin
+                else:
+                    equity += position.unrealized_pnl
+                    maintenance += position.maintenance_margin(False)
+        return equity, maintenance
 
     def spot_free(self, asset: str) -> int:
         """Wallet without what open spot orders hold, for an asset that is no collateral."""

@@ -72,6 +72,10 @@ class TriggerQueue:
         self._falling: list[tuple[int, int, Trigger]] = []
         self._limit = SWEEP_AT
 
+    def __bool__(self) -> bool:
+        """Whether anything may wait: without, no price needs to be looked at."""
+        return bool(self._rising or self._falling)
+
     def __iter__(self) -> Iterator[Trigger]:
         """The triggers that wait, in no particular order."""
         for heap in (self._rising, self._falling):

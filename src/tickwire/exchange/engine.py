@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tickwire.exchange.account_settings import adjust_margin, deposit, set_leverage, set_trade_mode
+from tickwire.exchange.book import Order
 from tickwire.exchange.commands import (
     AdjustMargin,
     AmendOrder,
@@ -45,20 +46,6 @@ class Engine(State):
 
     def __init__(self, instruments: dict[str, Instrument], settings: EngineSettings | None = None) -> None:
         super().__init__(instruments, settings or EngineSettings())
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            PlaceOrder: self._place_order,
-            CancelOrder: lambda command: cancel_order(self, command),
-            VenuePrices: self._venue_prices,
-            Tick: self._tick,
-            AmendOrder: self._amend_order,
-            CancelAll: lambda command: cancel_all(self, command),
-            SetLeverage: lambda command: set_leverage(self, command),
-            AdjustMargin: lambda command: adjust_margin(self, command),
-            SetTradeMode: lambda command: set_trade_mode(self, command),
-            CreateAccount: self._create_account,
-            Deposit: lambda command: deposit(self, command),
-            BackfillCandles: self._backfill,
-        }
 
     def dump(self) -> bytes:
         """The whole state, canonically: the same state gives the same bytes."""
@@ -88,7 +75,7 @@ class Engine(State):
         if time >= self.next_second:
             self._advance(time)
         try:
-            self._handlers[type(command)](command)
+            events.order = _HANDLERS[type(command)](self, command)
         except ApiError as error:
             events.error = error
         if events.markets or events.weakened:
@@ -106,11 +93,11 @@ class Engine(State):
                 check_weakened(self)
                 continue
             market, change = fresh.popitem()
-            if change & Change.BOOK:
+            if change & Change.BOOK and market.triggers:
                 fire_triggers(self, market)
             if not change & (Change.TRADE | Change.PRICE) or not market.instrument.perpetual:
                 continue
-            if market.prices.update_mark(self.time, market.last_price):
+            if market.update_mark(self.time):
                 events.mark(market, Change.PRICE)  # comes round once more, with the new mark
             elif change & Change.PRICE:
                 check_marks(self, market)
@@ -141,7 +128,7 @@ class Engine(State):
                 continue
             prices = market.prices
             prices.sample_basis(market.book.double_mid)
-            if prices.update_mark(time, market.last_price):
+            if market.update_mark(time):
                 events.mark(market, Change.PRICE)
             if new_minute:
                 self._sample_premium(market)
@@ -178,12 +165,6 @@ class Engine(State):
     def _tick(self, _: Tick) -> None:
         """Nothing of its own: ``apply`` has let the time pass."""
 
-    def _place_order(self, command: PlaceOrder) -> None:
-        self.events.order = place_order(self, command)
-
-    def _amend_order(self, command: AmendOrder) -> None:
-        self.events.order = amend_order(self, command)
-
     def _venue_prices(self, command: VenuePrices) -> None:
         market = self.perpetual(command.symbol)
         if market.prices.set_venues(self.time, command.prices):
@@ -201,5 +182,22 @@ class Engine(State):
             raise ApiError("InvalidParameter", "interval: expected an empty candle series")
         candles.backfill(command.interval, command.rows, self.time)
         if command.interval == "1" and candles.minute is not None:
-            market.last_price = candles.minute.close
+            market.set_last_price(candles.minute.close)
         self.events.mark(market, Change.CANDLE)
+
+
+# Those that place or amend an order give it back.
+_HANDLERS: dict[type, Callable[[Engine, Any], Order | None]] = {
+    PlaceOrder: place_order,
+    CancelOrder: cancel_order,
+    VenuePrices: Engine._venue_prices,
+    Tick: Engine._tick,
+    AmendOrder: amend_order,
+    CancelAll: cancel_all,
+    SetLeverage: set_leverage,
+    AdjustMargin: adjust_margin,
+    SetTradeMode: set_trade_mode,
+    CreateAccount: Engine._create_account,
+    Deposit: deposit,
+    BackfillCandles: Engine._backfill,
+}

@@ -21,8 +21,8 @@ class Market:
     """The state of one symbol."""
 
     __slots__ = (
-        "alarms", "book", "candles", "holders", "instrument", "last_price", "multiplier", "open_interest", "perpetual", "prices",
-        "symbol", "triggers",
+        "alarms", "book", "candles", "holders", "instrument", "last_price", "multiplier", "open_interest", "perpetual",
+        "prices", "symbol", "triggers", "valuation_price",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, candle_retention: int) -> None:
@@ -36,6 +36,8 @@ class Market:
         self.triggers = TriggerQueue()
         self.alarms = AlarmQueue()
         self.last_price: int | None = None
+        # What positions are valued at: the mark, without venues the last trade. Kept, as every margin check reads it.
+        self.valuation_price: int | None = None
         self.open_interest = 0  # steps held long
         self.holders: dict[str, Account] = {}  # accounts with a position here
 
@@ -49,8 +51,19 @@ class Market:
         """Ticks; ``None`` for spot and before the first venue price."""
         return self.prices.index
 
-    @property
-    def valuation_price(self) -> int | None:
-        """What positions are valued at: the mark, without venues the last trade."""
+    def update_mark(self, time: int) -> bool:
+        """Compute the mark price at ``time`` (ns); whether it changed."""
+        changed = self.prices.update_mark(time, self.last_price)
+        if changed:
+            self.revalue()
+        return changed
+
+    def set_last_price(self, price: int | None) -> None:
+        """Take the price (ticks) of the newest trade."""
+        self.last_price = price
+        self.revalue()
+
+    def revalue(self) -> None:
+        """Bring ``valuation_price`` up to date, after the mark or the last price has changed."""
         mark = self.prices.mark
-        return self.last_price if mark is None else mark
+        self.valuation_price = self.last_price if mark is None else mark

@@ -88,15 +88,16 @@ def match(state: State, taker: Order, limit: int | None) -> None:
             quantity = min(quantity, _closable(taker))
             if not quantity:
                 break
+        notional = price * quantity * market.multiplier
         opposite.fill(maker, quantity)
         taker.remaining -= quantity
         release(maker, quantity, ended=not maker.remaining)
         if not maker.remaining:
             del maker.account.orders[maker.id]
-        settle(state, maker, price, quantity, maker.account.maker_fee_rate)
-        settle(state, taker, price, quantity, taker.account.taker_fee_rate)
-        market.last_price = price
-        market.candles.trade(state.time, price, quantity, price * quantity * market.multiplier)
+        settle(state, maker, price, quantity, notional, maker.account.maker_fee_rate)
+        settle(state, taker, price, quantity, notional, taker.account.taker_fee_rate)
+        market.set_last_price(price)
+        market.candles.trade(state.time, price, quantity, notional)
         state.events.mark(market, Change.TRADE | Change.BOOK)
         for order in (maker, taker):
             if order.take_profit_price is not None or order.stop_loss_price is not None:
@@ -120,12 +121,13 @@ def drop_reduce_only(state: State, account: Account, market: Market) -> None:
             cancel(state, order, "REDUCE_ONLY")
 
 
-def rest(state: State, order: Order) -> None:
-    """Put what is left of a LIMIT order into the book."""
-    order.market.book.side(order.side).add(order)
+def rest(state: State, order: Order, reserve: int | None = None) -> None:
+    """Put what is left of a LIMIT order into the book; ``reserve`` as for ``hold``."""
+    market = order.market
+    market.book.side(order.side).add(order)
     order.account.orders[order.id] = order
-    hold(state, order)
-    state.events.mark(order.market, Change.BOOK)
+    hold(state, order, reserve)
+    state.events.mark(market, Change.BOOK)
 
 
 def cancel(state: State, order: Order, reason: str) -> None:

@@ -28,9 +28,8 @@ _CONDITIONAL: dict[tuple[bool, bool], ConditionalOrderType] = {
 def place_order(state: State, command: PlaceOrder) -> Order:
     """Take a new order, trade it, and let the rest of it rest, wait or end. Raises ``ApiError``."""
     market = state.market(command.symbol)
-    instrument = market.instrument
     account = state.account(command.account)
-    if not instrument.trading:
+    if not market.instrument.trading:
         raise ApiError("ApiSymbolRestricted", f"symbol: {command.symbol} is not open for trading")
     if account.multiple_positions:
         raise ApiError("InvalidTradeMode")
@@ -38,53 +37,62 @@ def place_order(state: State, command: PlaceOrder) -> Order:
         raise ApiError(
             "TooManyOrders", f"expected fewer than {state.settings.max_open_orders} open orders, got one more"
         )
-    side = command.side
+    side, kind = command.side, command.type
+    opposite = market.book.side(-side)
+    best = opposite.best
     position = account.positions.get(command.symbol)
     held = position.quantity if position is not None else 0
     if command.reduce_only:
-        _check_reduce_only(instrument.perpetual, side, held)
+        _check_reduce_only(market.perpetual, side, held)
 
     price: int | None = None
     limit: int | None = None
-    if command.type == OrderType.LIMIT:
-        price = limit = _limit_price(market, command)
+    crosses = True  # whether it may trade at once
+    if kind == OrderType.LIMIT:
+        price = limit = _limit_price(market, command, best)
         quantity, notional = _size(market, command, price)
-        best = market.book.side(-side).best
-        if best is not None and side < 0 and best > price:
+        crosses = best is not None and (best - price) * side <= 0
+        if crosses and side < 0:
+            assert best is not None
             # A marketable SELL fills at better prices, so it is measured there: the reserve must not be too small.
             notional = quantity * best * market.multiplier
-    elif command.type == OrderType.MARKET:
-        limit = _market_limit(market, command, closing=held * side < 0)
+    elif kind == OrderType.MARKET:
+        limit = _market_limit(market, command, best, closing=held * side < 0)
         quantity, notional = _market_size(market, account, command, limit)
     else:
         assert command.trigger_price is not None
         quantity, notional = _size(market, command, command.trigger_price)
 
+    reserve: int | None = None
     if not command.reduce_only:
         _check_bounds(market, position, side, quantity, notional)
     elif not quantity:
         raise ApiError("MinNotional", "quantity: expected at least one step")
-    if instrument.perpetual:
+    if market.perpetual:
+        if position is None:
+            position = Position(market, state.default_leverage(market))
         if not command.reduce_only:
-            _check_margin(state, account, market, position, side, quantity, notional)
-        position = state.position(account, market)
+            reserve = _check_margin(state, account, position, side, quantity, notional)
+        account.positions[command.symbol] = position
     else:
         _check_spot_balance(state, account, market, side, quantity, notional)
 
-    order = Order(
-        state.next_order_id, state.time, account, market, side, command.type, quantity, price, command.time_in_force
-    )
+    order = Order(state.next_order_id, state.time, account, market, side, kind, quantity, price, command.time_in_force)
     state.next_order_id += 1
     order.amount = command.amount
     order.reduce_only = command.reduce_only
     order.trigger_price = command.trigger_price
     order.max_slippage_price = command.max_slippage_price
-    order.leverage = position.leverage if position is not None else 0
-    if command.type == OrderType.MARKET:
+    if position is not None and market.perpetual:
+        order.leverage = position.leverage
+    if kind == OrderType.MARKET:
         order.time_in_force = TimeInForce.IOC
     state.record(order, "NEW")
-    if command.type == OrderType.STOP_MARKET:
+    if kind == OrderType.STOP_MARKET:
         _wait(state, order)
+        return order
+    if not crosses and command.time_in_force == TimeInForce.GTC:
+        rest(state, order, reserve)  # which was measured at this very price
         return order
     if command.time_in_force == TimeInForce.FOK:
         fillable = walk(market, account, side, quantity, None, limit)[0]
@@ -119,11 +127,11 @@ def _check_reduce_only(perpetual: bool, side: int, held: int) -> None:
         raise ApiError("ReduceOnlyRejected", f"reduceOnly: expected a {wanted} position to reduce, got none")
 
 
-def _limit_price(market: Market, command: PlaceOrder) -> int:
+def _limit_price(market: Market, command: PlaceOrder, best: int | None) -> int:
     """The limit, from the command or the opposite best, no worse than ``max_slippage_price``."""
     price = command.price
     if command.match_counterparty:
-        price = market.book.side(-command.side).best
+        price = best
         if price is None:
             raise ApiError("NoCounterparty", "priceMatchStrategy: the opposite side of the book is empty")
     assert price is not None
@@ -143,9 +151,8 @@ def _size(market: Market, command: PlaceOrder, price: int) -> tuple[int, int]:
     return quantity, quantity * unit
 
 
-def _market_limit(market: Market, command: PlaceOrder, closing: bool) -> int:
+def _market_limit(market: Market, command: PlaceOrder, best: int | None, closing: bool) -> int:
     side = command.side
-    best = market.book.side(-side).best
     if best is None:
         raise ApiError("NoCounterparty")
     limit = slippage_limit(market, side, best, closing)
@@ -185,30 +192,28 @@ def _check_bounds(market: Market, position: Position | None, side: int, quantity
     same_side = quantity
     if position is not None:
         same_side += position.buy_quantity if side > 0 else position.sell_quantity
-    after = abs(held + side * same_side)
-    if after <= abs(held):
+    size, after = abs(held), abs(held + side * same_side)
+    if after <= size:
         return
-    value = after * notional // quantity
-    if instrument.max_position is not None and value > instrument.max_position:
-        raise ApiError(
-            "MaxPosition",
-            f"expected a position of at most {money_text(instrument.max_position)} with all open orders,"
-            f" got {money_text(value)}",
-        )
+    if instrument.max_position is not None:
+        value = after * notional // quantity
+        if value > instrument.max_position:
+            raise ApiError(
+                "MaxPosition",
+                f"expected a position of at most {money_text(instrument.max_position)} with all open orders,"
+                f" got {money_text(value)}",
+            )
     maximum = instrument.max_open_interest
-    if maximum is not None and market.open_interest + min(quantity, after - abs(held)) > maximum:
+    if maximum is not None and market.open_interest + min(quantity, after - size) > maximum:
         raise ApiError("MaxOpenInterest", f"open interest would pass {instrument.quantity_text(maximum)}")
 
 
-def _check_margin(
-    state: State, account: Account, market: Market, position: Position | None, side: int, quantity: int, notional: int
-) -> None:
-    if position is None:
-        position = Position(market, state.default_leverage(market))
+def _check_margin(state: State, account: Account, position: Position, side: int, quantity: int, notional: int) -> int:
+    """What the order holds on its own, after asking whether the account can carry it."""
     reserve = margin.order_reserve(notional, side, position.leverage, account.taker_fee_rate)
-    needed = position.reserve_with(quantity, reserve, side) - position.order_reserve
+    needed = position.reserve_with(quantity, reserve, side) - position.order_reserve if position.quantity else reserve
     if needed <= 0:
-        return
+        return reserve
     free = state.free(account)
     if needed > free:
         raise ApiError(
@@ -216,6 +221,7 @@ def _check_margin(
             f"the order needs {money_text(needed)} {state.collateral} at {position.leverage}x, available"
             f" {money_text(max(0, free))}",
         )
+    return reserve
 
 
 def _check_spot_balance(
@@ -335,7 +341,7 @@ def _run_market(state: State, order: Order) -> None:
         notional = order.remaining * best * market.multiplier
         try:
             if market.instrument.perpetual:
-                _check_margin(state, account, market, position, side, order.remaining, notional)
+                _check_margin(state, account, state.position(account, market), side, order.remaining, notional)
             else:
                 _check_spot_balance(state, account, market, side, order.remaining, notional)
         except ApiError as error:

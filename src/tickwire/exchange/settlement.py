@@ -15,11 +15,10 @@ from tickwire.exchange.state import State
 __all__ = ["change_position", "hold", "release", "remeasure_orders", "settle"]
 
 
-def hold(state: State, order: Order) -> None:
-    """Set aside what an order needs that begins to rest or wait."""
+def hold(state: State, order: Order, reserve: int | None = None) -> None:
+    """Set aside what an order needs that begins to rest or wait; ``reserve`` where a perpetual's is known already."""
     account, market = order.account, order.market
-    instrument = market.instrument
-    if not instrument.perpetual:
+    if not market.perpetual:
         asset, order.reserve = _spot_reserve(order)
         account.reserved[asset] = account.reserved.get(asset, 0) + order.reserve
         state.events.weakened[account] = None
@@ -28,20 +27,22 @@ def hold(state: State, order: Order) -> None:
     if order.reduce_only:
         position.reduce_only_orders[order.id] = order
         return
-    order.reserve = _perpetual_reserve(order, position)
+    if reserve is None:
+        reserve = _perpetual_reserve(order, position)
+    order.reserve = reserve
     if order.side > 0:
         position.buy_quantity += order.remaining
-        position.buy_reserve += order.reserve
+        position.buy_reserve += reserve
     else:
         position.sell_quantity += order.remaining
-        position.sell_reserve += order.reserve
+        position.sell_reserve += reserve
     account.refresh_reserve(position)
 
 
 def release(order: Order, quantity: int, ended: bool) -> None:
     """Give back what ``quantity`` of a resting order held, after ``remaining`` was lowered by it or the order ended."""
     account, market = order.account, order.market
-    if not market.instrument.perpetual:
+    if not market.perpetual:
         asset = market.instrument.quote if order.side > 0 else market.instrument.base
         reserve = 0 if ended else _spot_reserve(order)[1]
         account.reserved[asset] += reserve - order.reserve
@@ -88,37 +89,37 @@ def _spot_reserve(order: Order) -> tuple[str, int]:
     return instrument.quote, notional + margin.fee(notional, order.account.taker_fee_rate)
 
 
-def settle(state: State, order: Order, price: int, quantity: int, fee_rate: int) -> None:
+def settle(state: State, order: Order, price: int, quantity: int, notional: int, fee_rate: int) -> None:
     """Apply one fill to the order's account; the order's own sums include it afterwards."""
     account, market = order.account, order.market
-    instrument = market.instrument
-    notional = price * quantity * market.multiplier
     fee = -(-notional * fee_rate // RATE_UNIT)
     order.filled_quantity += quantity
     order.filled_cost += notional
     order.fee += fee
     account.volume_today += notional
     order.status = "PARTIALLY_FILLED" if order.remaining else "FILLED"
-    if instrument.perpetual:
-        change_position(state, account, market, order.side, quantity, notional, fee)
-        position = account.positions[market.symbol]
+    quote = market.instrument.quote
+    wallets = account.wallets
+    if market.perpetual:
+        position = change_position(state, account, market, order.side, quantity, notional, fee)
         if not account.house and position.quantity * order.side > 0:
             position.opened_by.pop(order.id, None)
             position.opened_by[order.id] = order
             if len(position.opened_by) > REMEMBERED_ORDERS:
                 del position.opened_by[next(iter(position.opened_by))]
     else:
-        wallets = account.wallets
-        base = quantity * instrument.step_money
-        wallets[instrument.base] = wallets.get(instrument.base, 0) + order.side * base
-        wallets[instrument.quote] = wallets.get(instrument.quote, 0) - order.side * notional
-    state.take_fee(account, instrument.quote, fee)
+        base = market.instrument.base
+        wallets[base] = wallets.get(base, 0) + order.side * quantity * market.instrument.step_money
+        wallets[quote] = wallets.get(quote, 0) - order.side * notional
+        state.events.weakened[account] = None
+    wallets[quote] -= fee
+    state.fees[quote] = state.fees.get(quote, 0) + fee
     state.record(order, "TRADE", price, quantity, fee)
 
 
 def change_position(
     state: State, account: Account, market: Market, side: int, quantity: int, notional: int, fee: int
-) -> None:
+) -> Position:
     """Add a fill to the net position; what it closes is realised into the wallet.
 
     ``fee`` is counted for the position here and taken from the wallet by the caller.
@@ -153,14 +154,15 @@ def change_position(
             position.cost = side * (notional - closing_notional)
             position.fees_paid = fee * opening // quantity
     after = position.quantity
-    market.open_interest += max(after, 0) - max(before, 0)
-    if after:
+    market.open_interest += (after if after > 0 else 0) - (before if before > 0 else 0)
+    if not before:
         market.holders[account.name] = account
-    else:
-        market.holders.pop(account.name, None)
+    elif not after:
+        del market.holders[account.name]
     account.refresh_reserve(position)
     state.events.accounts[account] = None
     state.events.weakened[account] = None
+    return position
 
 
 def _flatten(position: Position) -> None:

@@ -186,10 +186,10 @@ def _load_market(state: State, entry: list[Any], orders: dict[int, Order]) -> No
             side.add(orders[order_id])
         side.changed.clear()
     market.book.sequence = sequence
-    market.last_price = last_price
     market.open_interest = open_interest
     market.holders = {name: state.accounts[name] for name in holders}
     market.prices.load(prices)
+    market.set_last_price(last_price)
     market.candles.load(candles)
 
 

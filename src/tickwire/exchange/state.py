@@ -156,7 +156,7 @@ class State:
         """(equity, maintenance margin) of an isolated position, or of all cross ones."""
         if position.isolated:
             return position.isolated_margin + position.unrealized_pnl, position.maintenance_margin(self.margin_on_entry)
-        return account.cross_wallet(self.collateral) + account.cross_unrealized_pnl(), account.cross_maintenance()
+        return account.cross_carried(self.collateral)
 
     def withdrawable(self, account: Account, asset: str) -> int:
         """What may leave a wallet, out of the exchange or into the other asset of a spot trade.
@@ -174,12 +174,6 @@ class State:
         if amount < 0:
             self.events.weakened[account] = None
         self.deposits[asset] = self.deposits.get(asset, 0) + amount
-
-    def take_fee(self, account: Account, asset: str, amount: int) -> None:
-        """Move a trading fee from a wallet to the exchange."""
-        account.wallets[asset] -= amount
-        self.events.weakened[account] = None
-        self.fees[asset] = self.fees.get(asset, 0) + amount
 
     def record(
         self,

@@ -24,7 +24,7 @@ from tickwire.exchange.commands import (
 )
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.instruments import MONEY_UNIT, Instrument, load_instruments
-from tickwire.exchange.state import EngineSettings
+from tickwire.exchange.settings import EngineSettings
 from tickwire.wire.intervals import SECOND
 
 __all__ = ["START", "SYMBOL", "default_instruments", "run"]

@@ -2,7 +2,7 @@
 
 from tests.exchange.world import World, amount_text, money
 
-from tickwire.exchange.state import FeeLevel
+from tickwire.exchange.settings import FeeLevel
 from tickwire.wire.intervals import DAY, HOUR
 
 LEVELS = (

@@ -26,7 +26,7 @@ from tickwire.exchange.engine import Engine
 from tickwire.exchange.events import Events
 from tickwire.exchange.instruments import MONEY_PLACES, Instrument, load_instruments
 from tickwire.exchange.markets import Market
-from tickwire.exchange.state import EngineSettings
+from tickwire.exchange.settings import EngineSettings
 from tickwire.wire.decimals import format_decimal, parse_decimal
 from tickwire.wire.errors import ApiError
 from tickwire.wire.intervals import DAY, SECOND

@@ -36,7 +36,8 @@ from tickwire.exchange.commands import (
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.events import Events
 from tickwire.exchange.instruments import MONEY_UNIT, load_instruments
-from tickwire.exchange.state import EngineSettings, State
+from tickwire.exchange.settings import EngineSettings
+from tickwire.exchange.state import State
 from tickwire.wire.intervals import DAY, INTERVALS, MINUTE, SECOND
 
 INSTRUMENTS = load_instruments(

@@ -10,7 +10,7 @@ from tickwire.exchange import margin, views
 from tickwire.exchange.commands import CreateAccount, Deposit, OrderType, PlaceOrder, SetLeverage, Tick, VenuePrices
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.instruments import MONEY_UNIT, load_instruments
-from tickwire.exchange.state import EngineSettings
+from tickwire.exchange.settings import EngineSettings
 from tickwire.wire.intervals import DAY, SECOND
 
 INSTRUMENTS = load_instruments(

@@ -27,7 +27,7 @@ from tickwire.exchange.commands import (
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.instruments import load_instruments
 from tickwire.exchange.invariants import broken_invariants
-from tickwire.exchange.state import EngineSettings
+from tickwire.exchange.settings import EngineSettings
 from tickwire.wire.intervals import HOUR, SECOND
 
 COMMANDS = 10_000

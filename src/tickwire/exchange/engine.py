@@ -33,8 +33,9 @@ from tickwire.exchange.instruments import Instrument
 from tickwire.exchange.liquidation import check_marks, check_weakened, watch_all
 from tickwire.exchange.markets import Market
 from tickwire.exchange.orders import amend_order, cancel_all, cancel_order, fire_triggers, place_order
+from tickwire.exchange.settings import EngineSettings
 from tickwire.exchange.snapshot import dump_state, load_state
-from tickwire.exchange.state import EngineSettings, State
+from tickwire.exchange.state import State
 from tickwire.wire.errors import ApiError
 from tickwire.wire.intervals import DAY, MINUTE, SECOND
 

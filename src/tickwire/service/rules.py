@@ -11,7 +11,7 @@ import msgspec
 from tickwire import __version__
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.instruments import Instrument, InstrumentError, load_instruments
-from tickwire.exchange.state import EngineSettings
+from tickwire.exchange.settings import EngineSettings
 from tickwire.service.settings import Settings
 
 __all__ = ["Rules", "RulesError"]

@@ -14,7 +14,7 @@ from cyclopts import Group, Parameter
 
 from tickwire.exchange.instruments import RATE_PLACES
 from tickwire.exchange.projection import ProjectionSettings
-from tickwire.exchange.state import EngineSettings
+from tickwire.exchange.settings import EngineSettings
 from tickwire.journal.pruning import Retention
 from tickwire.service.logs import LogFormat, LogLevel
 from tickwire.wire.decimals import DecimalError, parse_decimal

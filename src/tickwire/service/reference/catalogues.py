@@ -14,7 +14,8 @@ from tickwire.exchange.instruments import (
     TierFile,
     load_instruments,
 )
-from tickwire.exchange.state import EngineSettings, State
+from tickwire.exchange.settings import EngineSettings
+from tickwire.exchange.state import State
 from tickwire.metrics import LATENCY_BOUNDS
 from tickwire.service.metrics import METRICS
 from tickwire.service.reference.markdown import code, schemas_of, table, ticked, toml, type_text

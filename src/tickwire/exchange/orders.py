@@ -49,7 +49,7 @@ def place_order(state: State, command: PlaceOrder) -> Order:
     limit: int | None = None
     crosses = True  # whether it may trade at once
     if kind == OrderType.LIMIT:
-        price = limit = _limit_price(market, command, best)
+        price = limit = _limit_price(command, best)
         quantity, notional = _size(market, command, price)
         crosses = best is not None and (best - price) * side <= 0
         if crosses and side < 0:
@@ -127,7 +127,7 @@ def _check_reduce_only(perpetual: bool, side: int, held: int) -> None:
         raise ApiError("ReduceOnlyRejected", f"reduceOnly: expected a {wanted} position to reduce, got none")
 
 
-def _limit_price(market: Market, command: PlaceOrder, best: int | None) -> int:
+def _limit_price(command: PlaceOrder, best: int | None) -> int:
     """The limit, from the command or the opposite best, no worse than ``max_slippage_price``."""
     price = command.price
     if command.match_counterparty:

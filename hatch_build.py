@@ -57,7 +57,7 @@ class CompiledCoreHook(BuildHookInterface[Any]):
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
 
-    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         """Drop the copy; the wheel has what it needs."""
         if hasattr(self, "_directory"):
             self._directory.cleanup()

@@ -79,15 +79,16 @@ class Trading(RuleBasedStateMachine):
         self._settle = matching.settle
         matching.settle = self._watch_fill  # looks at each fill, and lets it happen
 
-    def _watch_fill(self, state: State, order: Order, price: int, quantity: int, fee_rate: int) -> None:
+    def _watch_fill(self, state: State, order: Order, price: int, quantity: int, notional: int, fee_rate: int) -> None:
         position = order.account.positions.get(order.symbol)
         before = 0 if position is None else position.quantity
         assert quantity > 0
+        assert notional == price * quantity * order.market.multiplier
         if order.price is not None:
             assert (price - order.price) * order.side <= 0, "filled beyond its limit"
         if order.max_slippage_price is not None:
             assert (price - order.max_slippage_price) * order.side <= 0, "filled beyond maxSlippagePrice"
-        self._settle(state, order, price, quantity, fee_rate)
+        self._settle(state, order, price, quantity, notional, fee_rate)
         assert order.filled_quantity + order.remaining == order.quantity
         if order.amount is not None and order.type == OrderType.MARKET:
             assert order.filled_cost <= order.amount
@@ -97,7 +98,7 @@ class Trading(RuleBasedStateMachine):
             assert abs(position.quantity) == abs(before) - quantity, "a reduce-only fill that grows or flips"
         self.fills += 1
         if self.fills % 2 == 0:  # the maker's side of a trade is settled first, then the taker's
-            self.candles[order.symbol].trade(state.time, price, quantity, price * quantity * order.market.multiplier)
+            self.candles[order.symbol].trade(state.time, price, quantity, notional)
 
     def teardown(self) -> None:
         matching.settle = self._settle

@@ -85,7 +85,7 @@ class DirectGateway:
                         row.symbol,
                         event.perpetual,
                         event.order_time,
-                        event.time,
+                        event.transact_time,
                         encode(row),
                     )
                 )
@@ -93,7 +93,7 @@ class DirectGateway:
             batch.executions.append(
                 ExecutionRecord(
                     event.account, event.exec_id, event.order_id, execution.symbol, event.perpetual,
-                    execution.exec_type, event.time, encode(execution),
+                    execution.exec_type, event.transact_time, encode(execution),
                 )
             )  # fmt: skip
         self.store.commit(batch, lambda error: None)

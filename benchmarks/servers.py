@@ -24,7 +24,7 @@ from tickwire.stream.settings import StreamLimits, StreamSettings
 from tickwire.stream.transport import Stream, make_stream_protocol
 from tickwire.wire.envelope import data_frame
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import Topic, TopicKey
+from tickwire.wire.topics import TopicKey
 
 __all__ = ["KEY", "SECRET", "TOPIC", "TURNS_A_SECOND", "main"]
 
@@ -95,7 +95,7 @@ class _TickerFeed:
         self._listener: Listener
         self._joined: dict[TopicKey, None] = {}
 
-    def refusal(self, _topic: Topic) -> ApiError | None:
+    def refusal(self, _key: TopicKey) -> ApiError | None:
         return None
 
     def listen(self, listener: Listener) -> None:

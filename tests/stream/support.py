@@ -9,7 +9,7 @@ import msgspec
 from tickwire.bus.feed import Listener
 from tickwire.wire.envelope import data_frame
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import Topic, TopicKey, parse_topic
+from tickwire.wire.topics import TopicKey, parse_topic
 
 TICKER = "ticker.BTCUSDT.PERP"
 BOOK = "orderbook.BTCUSDT.PERP"
@@ -19,6 +19,55 @@ ORDER = "account.order"
 
 def key(name: str, account: str = "alice") -> TopicKey:
     return TopicKey.of(parse_topic(name), account)
+
+
+class ManualTimer:
+    def __init__(self, due: float, callback: Callable[[], object]) -> None:
+        self.due = due
+        self.callback = callback
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class ManualTimers:
+    """A loop whose turns and time are the test's."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.turn: list[Callable[[], object]] = []
+        self.waiting: list[ManualTimer] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        self.turn.append(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> ManualTimer:
+        timer = ManualTimer(self.now + delay, callback)
+        self.waiting.append(timer)
+        return timer
+
+    def end_turn(self) -> None:
+        turn, self.turn = self.turn, []
+        for callback in turn:
+            callback()
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by; what is due happens at its time, each in a turn of its own."""
+        end = self.now + seconds
+        while True:
+            due = [timer for timer in self.waiting if not timer.cancelled and timer.due <= end]
+            if not due:
+                break
+            timer = min(due, key=lambda timer: timer.due)
+            self.waiting.remove(timer)
+            self.now = max(self.now, timer.due)
+            timer.callback()
+            self.end_turn()
+        self.now = end
 
 
 class MemoryFeed:
@@ -37,8 +86,9 @@ class MemoryFeed:
         self._calling = False
         self._listener: Listener | None = None
 
-    def refusal(self, topic: Topic) -> ApiError | None:
-        return ApiError("InvalidSymbol", f"no symbol {topic.symbol!r}") if topic.symbol.startswith("NONE") else None
+    def refusal(self, key: TopicKey) -> ApiError | None:
+        symbol = key.topic.symbol
+        return ApiError("InvalidSymbol", f"no symbol {symbol!r}") if symbol.startswith("NONE") else None
 
     def listen(self, listener: Listener) -> None:
         assert self._listener is None

@@ -1,7 +1,6 @@
 """The hub with real sessions and outboxes; only the socket is a list."""
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.stream.support import BOOK, KLINE, ORDER, TICKER, MemoryFeed, key, read_messages
+from tests.stream.support import BOOK, KLINE, ORDER, TICKER, ManualTimers, MemoryFeed, key, read_messages
 
 from tickwire.stream import hub
 from tickwire.stream.hub import Hub, Reader
@@ -88,24 +87,21 @@ class Client:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, settings: StreamSettings | None = None) -> None:
         self.feed = MemoryFeed()
-        self.turn: list[Callable[[], None]] = []
-        self.hub = Hub(self.feed, StreamCounters(), self.turn.append)
+        self.timers = ManualTimers()
+        self.hub = Hub(self.feed, StreamCounters(), self.timers, settings or StreamSettings(), epoch="e")
 
     def client(self, account: str = "alice", held_bytes: int = 1_000_000) -> Client:
         return Client(self, account, held_bytes)
 
     def end_turn(self) -> None:
-        turn = self.turn[:]
-        self.turn.clear()
-        for callback in turn:
-            callback()
+        self.timers.end_turn()
 
     def settle(self) -> None:
         """Let everything happen that is under way."""
         self.feed.commit()
-        while self.turn:
+        while self.timers.turn:
             self.end_turn()
             self.feed.commit()
 
@@ -148,7 +144,7 @@ def test_one_frame_serves_all(bench: Bench) -> None:
     for client in clients:
         client.receive()
     bench.feed.change(key(TICKER))
-    assert len(bench.turn) == 1
+    assert len(bench.timers.turn) == 1
     bench.end_turn()
     assert clients[0].written == clients[1].written == clients[2].written
     assert len(clients[0].written) == 1

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from tests.stream.support import BOOK, ORDER, TICKER, key, read_frames
 
-from tickwire.stream.frames import Frame
+from tickwire.stream.frames import DEFLATED, Frame
 from tickwire.stream.outbox import Flusher, Outbox
 from tickwire.stream.settings import StreamCounters
 
@@ -87,7 +87,7 @@ def test_a_deflating_reader_gets_the_shared_deflated_frame() -> None:
     frame = Frame(b"tick" * 100)
     bench.outbox.publish(key(TICKER), frame)
     bench.end_turn()
-    assert bench.writes == [frame.deflated]
+    assert bench.writes == [frame.form(DEFLATED)]
 
 
 def test_a_large_turn_is_written_early(bench: Bench) -> None:

@@ -42,7 +42,11 @@ def test_operations(text: str | bytes, operation: Operation) -> None:
         ("[]", "InvalidParameter", "frame: expected object, got array"),
         ("{}", "InvalidParameter", "op: expected a value, got nothing"),
         ('{"op":1}', "InvalidParameter", "op: expected str, got int"),
-        ('{"op":"Subscribe"}', "InvalidOperation", "op: expected subscribe, unsubscribe or ping, got 'Subscribe'"),
+        (
+            '{"op":"Subscribe"}',
+            "InvalidOperation",
+            "op: expected subscribe, unsubscribe, configure or ping, got 'Subscribe'",
+        ),
         ('{"op":"subscribe"}', "InvalidParameter", "args: expected a list of topics, got nothing"),
         ('{"op":"subscribe","args":"a"}', "InvalidParameter", "args: expected array, got str"),
         ('{"op":"subscribe","args":[1]}', "InvalidParameter", "args[0]: expected str, got int"),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import Topic, TopicKey
+from tickwire.wire.topics import TopicKey
 
 __all__ = ["Feed", "Listener", "TopicKey"]
 
@@ -21,8 +21,8 @@ Listener = Callable[[TopicKey, bytes], None]
 class Feed(Protocol):
     """A source of payloads."""
 
-    def refusal(self, topic: Topic) -> ApiError | None:
-        """Why a well-formed topic can't be joined (an unknown symbol, say), or ``None``."""
+    def refusal(self, key: TopicKey) -> ApiError | None:
+        """Why a well-formed key can't be joined (an unknown symbol, say), or ``None``."""
 
     def listen(self, listener: Listener) -> None:
         """Send every payload of every joined key to ``listener``; called once, before the first join."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from tickwire.bus.feed import Listener
 from tickwire.exchange.projection import Frame, Projector
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import Topic, TopicKey
+from tickwire.wire.topics import TopicKey
 
 __all__ = ["LocalFeed"]
 
@@ -22,10 +22,16 @@ class LocalFeed:
         self._settle = settle
         self._listener: Listener | None = None
 
-    def refusal(self, topic: Topic) -> ApiError | None:
-        """Unknown symbols are refused."""
-        if not topic.private and topic.symbol not in self._projector.state.markets:
-            return ApiError("InvalidSymbol", f"no symbol {topic.symbol[:40]!r}")
+    def refusal(self, key: TopicKey) -> ApiError | None:
+        """Unknown symbols are refused, and accounts that have not been opened: a key may be used before its account
+        is there.
+        """
+        state = self._projector.state
+        if key.topic.private:
+            if key.account not in state.accounts:
+                return ApiError("AccountNotFound")
+        elif key.topic.symbol not in state.markets:
+            return ApiError("InvalidSymbol", f"no symbol {key.topic.symbol[:40]!r}")
         return None
 
     def listen(self, listener: Listener) -> None:

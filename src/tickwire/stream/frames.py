@@ -2,11 +2,12 @@
 
 A server's frames are not masked, so the same bytes go to everyone. The deflated form is made the same way: it is
 negotiated with ``server_no_context_takeover``, which makes a compressed message independent of those before it.
+So are those with a position, for readers that may want to resume.
 """
 
 import zlib
 
-__all__ = ["DEFLATE_WINDOW_BITS", "Frame", "deflated_frame", "text_frame"]
+__all__ = ["DEFLATED", "DEFLATE_WINDOW_BITS", "POSITIONED", "Frame", "deflated_frame", "text_frame"]
 
 _TEXT = 0x81  # FIN and opcode 1
 _DEFLATED_TEXT = 0xC1  # and RSV1 (RFC 7692, section 7.2.3.1)
@@ -42,26 +43,37 @@ def deflated_frame(payload: bytes, first: int = _DEFLATED_TEXT) -> bytes:
     return text_frame(data.removesuffix(_TAIL), first)
 
 
+# The forms of a frame, as bits.
+DEFLATED, POSITIONED = 1, 2
+
+
 class Frame:
-    """One payload as the two frames that readers may want: ``plain``, and ``deflated`` once somebody asks for it."""
+    """One payload in the forms that readers may want, each made once somebody wants it.
 
-    __slots__ = ("_deflated", "_payload", "plain")
+    Compressed, where that is smaller (a peer must take both), or not; with its position in the topic, which is
+    ``"epoch"`` and ``"offset"`` as the last two keys of the object, or without.
+    """
 
-    def __init__(self, payload: bytes) -> None:
-        self.plain = text_frame(payload)
-        self._payload = payload
-        self._deflated: bytes | None = None
+    __slots__ = ("_epoch", "_forms", "_offset", "payload")
 
-    @property
-    def deflated(self) -> bytes:
-        """The compressed frame, or the plain one where that is no larger (a peer must take both)."""
-        deflated = self._deflated
-        if deflated is None:
-            deflated = self._deflated = self._deflate()
-        return deflated
+    def __init__(self, payload: bytes, epoch: str = "", offset: int = 0) -> None:
+        self.payload = payload
+        self._epoch = epoch
+        self._offset = offset
+        self._forms: list[bytes | None] = [None, None, None, None]
 
-    def _deflate(self) -> bytes:
-        if len(self._payload) < _DEFLATE_FROM:
-            return self.plain
-        frame = deflated_frame(self._payload)
-        return frame if len(frame) < len(self.plain) else self.plain
+    def form(self, form: int) -> bytes:
+        """The whole frame's bytes; ``form`` is 0, or of ``DEFLATED`` and ``POSITIONED``."""
+        return self._forms[form] or self._make(form)
+
+    def _make(self, form: int) -> bytes:
+        payload = self.payload
+        if form & POSITIONED:
+            payload = b'%b,"epoch":"%b","offset":%d}' % (payload[:-1], self._epoch.encode(), self._offset)
+        frame = text_frame(payload)
+        if form & DEFLATED:
+            deflated = deflated_frame(payload) if len(payload) >= _DEFLATE_FROM else frame
+            # The plain form, where it serves as well, is one object for both kinds of readers.
+            frame = deflated if len(deflated) < len(frame) else self.form(form & ~DEFLATED)
+        self._forms[form] = frame
+        return frame

@@ -7,18 +7,27 @@ published before is not sent to it and everything after is. Replies take the sam
 before the snapshot, and after the reply to an unsubscribe no more of that topic, however many of them are under
 way.
 
+A reader that has said where it was (``Position``) gets what it has missed in place of the SNAPSHOT, where all of that
+is still kept: for as long as a topic has readers that may want to resume, and some time after the last of them has
+gone. During that time the hub keeps its interest in the topic, though nobody reads it.
+
 Nothing here calls ``join`` or ``settle`` from within one of their callbacks or from the listener: both run somewhere
 inside the publishing of a batch, where "at once" would be too early for what the rest of the batch brings.
 """
 
 import itertools
 from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
 
 from tickwire.bus.feed import Feed
+from tickwire.stream.channel import Channel
 from tickwire.stream.frames import Frame
+from tickwire.stream.history import History
 from tickwire.stream.outbox import Flusher, Outbox
-from tickwire.stream.session import Step
-from tickwire.stream.settings import StreamCounters
+from tickwire.stream.pace import Pace, Timers
+from tickwire.stream.session import Configuration, Step
+from tickwire.stream.settings import StreamCounters, StreamSettings
+from tickwire.wire.envelope import Position, with_resumed
 from tickwire.wire.topics import TopicKey, TopicKind
 
 __all__ = ["Hub", "Reader"]
@@ -30,7 +39,7 @@ _CATCH_UP_TOPICS = 16
 class Reader:
     """One socket as the hub sees it. ``close`` ends the socket; it gets the name of an entry of ``CLOSES``."""
 
-    __slots__ = ("attached", "close", "key", "outbox", "topics")
+    __slots__ = ("attached", "channels", "close", "key", "outbox")
 
     def __init__(
         self,
@@ -45,7 +54,7 @@ class Reader:
         self.key = key
         self.close = close
         self.attached = True
-        self.topics: set[TopicKey] = set()  # each holds one count of the feed's interest
+        self.channels: dict[TopicKey, Channel] = {}  # each holds one count of the feed's interest
         self.outbox = Outbox(
             write,
             hub.flusher,
@@ -58,13 +67,22 @@ class Reader:
 
 
 class Hub:
-    """All readers of one process, and the topics they read."""
+    """All readers of one process, and the topics they read.
 
-    def __init__(self, feed: Feed, counters: StreamCounters, call_soon: Callable[[Callable[[], None]], object]) -> None:
+    ``epoch`` is a text that no other hub has, before or after: positions of another one are told by it.
+    """
+
+    def __init__(
+        self, feed: Feed, counters: StreamCounters, timers: Timers, settings: StreamSettings, *, epoch: str
+    ) -> None:
         self.feed = feed
         self.counters = counters
-        self.flusher = Flusher(call_soon)
-        self._topics: dict[TopicKey, dict[Outbox, None]] = {}
+        self.flusher = Flusher(timers.call_soon)
+        self._timers = timers
+        self._settings = settings
+        self._epochs = (f"{epoch}.{number}" for number in itertools.count(1))
+        self._channels: dict[TopicKey, Channel] = {}
+        self._paces: WeakValueDictionary[int, Pace] = WeakValueDictionary()
         self._readers: dict[str, set[Reader]] = {}  # by API key
         self.session_count = 0
         self.subscriptions = dict.fromkeys(TopicKind, 0)
@@ -87,7 +105,7 @@ class Hub:
         readers.remove(reader)
         if not readers:
             del self._readers[reader.key]
-        for key in tuple(reader.topics):
+        for key in tuple(reader.channels):
             self._remove(reader, key)
         reader.outbox.stop()
 
@@ -129,45 +147,121 @@ class Hub:
             for key in step.join:
                 self.feed.leave(key)
             return
-        for payload in step.replies:
-            reader.outbox.reply(payload)
+        if step.configure is not None:
+            self._configure(reader, step.configure)
+        outbox = reader.outbox
+        missed = {key: self._missed(reader, key, position) for key, position in step.resume.items()}
+        resumed = {key.topic.name: frames is not None for key, frames in missed.items()}
+        self.counters.resumed += sum(resumed.values())
+        self.counters.not_resumed += len(resumed) - sum(resumed.values())
+        for number, payload in enumerate(step.replies):
+            outbox.reply(with_resumed(payload, resumed) if resumed and number == 0 else payload)
         for key, payload in zip(step.join, snapshots, strict=True):
-            if key in reader.topics:
-                self.feed.leave(key)  # it had one count already
+            channel = self._enter(reader, key)
+            frames = missed.get(key)
+            if frames is None:
+                outbox.snapshot(key, channel.snapshot(payload))
             else:
-                reader.topics.add(key)
-                self._topics.setdefault(key, {})[reader.outbox] = None
-                self.subscriptions[key.topic.kind] += 1
-            reader.outbox.snapshot(key, Frame(payload))
+                outbox.replay(frames)
 
     def _settled(self, reader: Reader, step: Step) -> None:
         if not reader.attached:
             return
         for key in step.leave:
-            if key in reader.topics:
+            if key in reader.channels:
                 self._remove(reader, key)
+        if step.configure is not None:
+            self._configure(reader, step.configure)
         for payload in step.replies:
             reader.outbox.reply(payload)
 
+    def _configure(self, reader: Reader, configuration: Configuration) -> None:
+        """Let a reader go on in the way that it has chosen; what it is owed in the old way goes out before."""
+        outbox = reader.outbox
+        channels = reader.channels.values()
+        for channel in channels:
+            channel.hand_over(outbox)
+            channel.remove(outbox)
+        outbox.pace = self._pace(configuration.conflate_ms)
+        outbox.positions = configuration.resume
+        for channel in channels:
+            channel.add(outbox)
+            self._keep_history(channel)
+
+    def _pace(self, milliseconds: int) -> Pace | None:
+        if not milliseconds:
+            return None
+        pace = self._paces.get(milliseconds)
+        if pace is None:
+            pace = self._paces[milliseconds] = Pace(milliseconds / 1_000, self._timers)
+        return pace
+
+    # Topics.
+
+    def _enter(self, reader: Reader, key: TopicKey) -> Channel:
+        """The channel of a topic that a reader has joined at the feed, with the reader in it."""
+        channel = reader.channels.get(key)
+        if channel is not None:
+            self.feed.leave(key)  # the reader had one count already
+            channel.restart(reader.outbox)
+            return channel
+        channel = self._channels.get(key)
+        if channel is None:
+            channel = self._channels[key] = Channel(key, next(self._epochs))
+        elif not channel.readers:
+            self.feed.leave(key)  # the count that was kept with the history
+        reader.channels[key] = channel
+        channel.add(reader.outbox)
+        self.subscriptions[key.topic.kind] += 1
+        self._keep_history(channel)
+        return channel
+
     def _remove(self, reader: Reader, key: TopicKey) -> None:
-        reader.topics.remove(key)
+        channel = reader.channels.pop(key)
         reader.outbox.forget(key)
-        outboxes = self._topics[key]
-        del outboxes[reader.outbox]
-        if not outboxes:
-            del self._topics[key]
+        channel.remove(reader.outbox)
         self.subscriptions[key.topic.kind] -= 1
-        self.feed.leave(key)
+        self._keep_history(channel)
+        if channel.readers:
+            self.feed.leave(key)
+        elif channel.history is None:
+            self._drop(channel)
+
+    def _drop(self, channel: Channel) -> None:
+        """End a channel without readers, with the last count of the feed's interest."""
+        del self._channels[channel.key]
+        self.feed.leave(channel.key)
+
+    def _missed(self, reader: Reader, key: TopicKey, position: Position) -> list[Frame] | None:
+        """What a reader that comes back has missed; ``None`` when it has to begin with a SNAPSHOT."""
+        channel = self._channels.get(key)
+        # One that reads the topic already has asked for a fresh SNAPSHOT, and one that is behind would miss a part.
+        if channel is None or key in reader.channels or not reader.outbox.takes(key):
+            return None
+        return channel.missed(position)
+
+    def _keep_history(self, channel: Channel) -> None:
+        """Begin to keep a channel's frames with the first reader that may resume, and end it after the last one."""
+        if channel.resumable:
+            if channel.expiry is not None:
+                channel.expiry.cancel()
+                channel.expiry = None
+            if channel.history is None:
+                channel.history = History(self._settings.resume_frames, self._settings.resume_bytes)
+        elif channel.history is not None and channel.expiry is None:
+            channel.expiry = self._timers.call_later(self._settings.resume_seconds, lambda: self._expire(channel))
+
+    def _expire(self, channel: Channel) -> None:
+        channel.history = channel.expiry = None
+        if not channel.readers:
+            self._drop(channel)
 
     # Data.
 
     def _publish(self, key: TopicKey, payload: bytes) -> None:
-        outboxes = self._topics.get(key)
-        if outboxes is None:
-            return  # a reader's join is under way, or the last one has just left
-        frame = Frame(payload)
-        for outbox in outboxes:
-            outbox.publish(key, frame)
+        channel = self._channels.get(key)
+        if channel is not None:  # else a reader's join is under way, or the last one has just left
+            channel.publish(payload)
 
     def catch_up(self, reader: Reader) -> None:
         """Get fresh snapshots of some topics that were set aside."""
@@ -181,6 +275,8 @@ class Hub:
         outbox.catching_up = False
         for key, payload in zip(keys, snapshots, strict=True):
             if key in outbox.aside:  # and not unsubscribed, or subscribed afresh, meanwhile
-                outbox.snapshot(key, Frame(payload))
+                channel = reader.channels[key]
+                channel.restart(outbox)
+                outbox.snapshot(key, channel.snapshot(payload))
             self.feed.leave(key)
         outbox.wake()  # for the rest of what is set aside

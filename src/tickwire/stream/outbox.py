@@ -6,13 +6,17 @@ other topic is *set aside*: its frames are dropped, and the hub gets it a fresh 
 up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from tickwire.metrics import Histogram
-from tickwire.stream.frames import Frame, text_frame
+from tickwire.stream.frames import DEFLATED, POSITIONED, Frame, text_frame
 from tickwire.stream.settings import StreamCounters
 from tickwire.wire.topics import TopicKey, TopicKind
+
+if TYPE_CHECKING:
+    from tickwire.stream.pace import Pace
 
 __all__ = ["KEPT_KINDS", "Flusher", "Outbox"]
 
@@ -68,9 +72,9 @@ class Outbox:
     """
 
     __slots__ = (
-        "_behind", "_bound_at", "_catch_up", "_chunks", "_counters", "_deflate", "_dropping", "_flusher", "_held_bytes",
+        "_behind", "_bound_at", "_catch_up", "_chunks", "_counters", "_dropping", "_flusher", "_form", "_held_bytes",
         "_overflowed", "_overflowing", "_queued", "_size", "_write", "aside", "catching_up", "conflated", "frames",
-        "paused", "written",
+        "pace", "paused", "written",
     )  # fmt: skip
 
     def __init__(
@@ -87,7 +91,7 @@ class Outbox:
         self._write = write
         self._flusher = flusher
         self._counters = counters
-        self._deflate = deflate
+        self._form = DEFLATED if deflate else 0
         self._held_bytes = held_bytes
         self._bound_at = min(held_bytes, _WRITE_SIZE)
         self._catch_up = catch_up
@@ -98,6 +102,7 @@ class Outbox:
         self._dropping = False
         self._overflowing = False  # has just begun to drop, and nobody knows it yet
         self._behind = False  # paused, or topics are set aside: the slow path
+        self.pace: Pace | None = None  # which the reader has chosen
         self.paused = False
         self.aside: dict[TopicKey, None] = {}  # in the order in which they were set aside
         self.catching_up = False  # the hub is fetching snapshots
@@ -116,7 +121,28 @@ class Outbox:
         """Send one data frame, or set its topic aside when the reader is behind."""
         if self._behind and self._sets_aside(key):
             return
-        self._put(frame.deflated if self._deflate else frame.plain)
+        self._put(frame.form(self._form))
+
+    @property
+    def positions(self) -> bool:
+        """Whether data frames carry their position in the topic: the reader may want to resume."""
+        return bool(self._form & POSITIONED)
+
+    @positions.setter
+    def positions(self, wanted: bool) -> None:
+        self._form = self._form | POSITIONED if wanted else self._form & ~POSITIONED
+
+    def replay(self, frames: Sequence[Frame]) -> None:
+        """Send what the reader has missed of a topic, all of it; for a reader that ``takes`` it."""
+        for frame in frames:
+            if not self._dropping:
+                self._put(frame.form(self._form))
+
+    def takes(self, key: TopicKey) -> bool:
+        """Whether a frame of the topic would be sent, or held, and not be dropped."""
+        if self._dropping or key in self.aside:
+            return False
+        return not self.paused or key.topic.kind in KEPT_KINDS
 
     def reply(self, payload: bytes) -> None:
         """Send the reply to an operation; never dropped."""
@@ -146,17 +172,15 @@ class Outbox:
             self._bound()
 
     def _sets_aside(self, key: TopicKey) -> bool:
+        if self.takes(key):
+            return False
         if self._dropping:
             self._counters.discarded += 1
             return True
-        if key in self.aside:
-            self._counters.dropped += 1
-            return True
-        if not self.paused or key.topic.kind in KEPT_KINDS:
-            return False
-        self.aside[key] = None
-        self._counters.conflated += 1
-        self.conflated += 1
+        if key not in self.aside:
+            self.aside[key] = None
+            self._counters.conflated += 1
+            self.conflated += 1
         self._counters.dropped += 1
         return True
 

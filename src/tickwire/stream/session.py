@@ -14,11 +14,20 @@ import msgspec
 from tickwire.keys.limits import TokenBucket
 from tickwire.stream.settings import StreamCounters, StreamSettings
 from tickwire.wire.closes import CLOSES, Close
-from tickwire.wire.envelope import MAX_ID_LENGTH, Operation, decode_operation, failure_reply, pong_reply, success_reply
+from tickwire.wire.envelope import (
+    MAX_ID_LENGTH,
+    Operation,
+    Position,
+    configured_reply,
+    decode_operation,
+    failure_reply,
+    pong_reply,
+    success_reply,
+)
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import Topic, TopicError, TopicKey, parse_topic
+from tickwire.wire.topics import TopicError, TopicKey, parse_topic
 
-__all__ = ["UNANSWERED_COST", "Session", "Step"]
+__all__ = ["UNANSWERED_COST", "Configuration", "Session", "Step"]
 
 # A peer that is over its operations for this many seconds' worth of them is closed.
 _EXCESS_SECONDS = 2
@@ -28,17 +37,29 @@ _EXCESS_SECONDS = 2
 UNANSWERED_COST = 0.1
 
 
+class Configuration(msgspec.Struct, frozen=True):
+    """How a session wants its data: at most one frame of a topic in ``conflate_ms`` (0: each), and whether frames
+    carry their position, so that it can resume.
+    """
+
+    conflate_ms: int = 0
+    resume: bool = False
+
+
 class Step(msgspec.Struct, frozen=True):
     """What one message leads to.
 
     ``replies`` are sent in the order of the operations, with snapshots of the topics in ``join`` behind them and
     nothing more of those in ``leave``; those of a step that is ``at_once`` do not wait for operations before it.
-    With ``close`` the socket ends.
+    Of the topics in ``resume`` the client may get what it has missed instead; the first reply is to say whether it
+    does. With ``close`` the socket ends.
     """
 
     replies: tuple[bytes, ...] = ()
     join: tuple[TopicKey, ...] = ()
+    resume: dict[TopicKey, Position] = {}
     leave: tuple[TopicKey, ...] = ()
+    configure: Configuration | None = None  # from this step's replies on
     at_once: bool = False
     close: Close | None = None
 
@@ -56,7 +77,7 @@ class _Labels(msgspec.Struct):
 class Session:
     """The conversation with one client of ``account``.
 
-    ``refusal`` says why a well-formed topic can't be had; ``clock`` gives ns since the epoch.
+    ``refusal`` says why a well-formed topic can't be had by it; ``clock`` gives ns since the epoch.
     """
 
     def __init__(
@@ -65,12 +86,13 @@ class Session:
         settings: StreamSettings,
         counters: StreamCounters,
         *,
-        refusal: Callable[[Topic], ApiError | None],
+        refusal: Callable[[TopicKey], ApiError | None],
         clock: Callable[[], int],
         now: float,
     ) -> None:
         limits = settings.limits
         self.topics: dict[str, TopicKey] = {}  # what the client wants, once all its operations have been carried out
+        self._configuration = Configuration()  # likewise
         self._account = account
         self._settings = settings
         self._limits = limits
@@ -97,6 +119,8 @@ class Session:
             return Step((failure_reply(op, None, error, id),))
         if operation.op == "ping":
             return Step((pong_reply(self._clock(), operation.id),), at_once=True)
+        if operation.op == "configure":
+            return self._configure(operation)
         return self._change(operation)
 
     def receive_binary(self, now: float) -> Step:
@@ -140,30 +164,46 @@ class Session:
         for name in dict.fromkeys(names):
             try:
                 topic = parse_topic(name)
+                key = TopicKey.of(topic, self._account)
                 if op == "subscribe":
-                    self._admit(topic)
+                    self._admit(key)
             except TopicError as error:
                 refused.setdefault("InvalidTopic", (ApiError("InvalidTopic", str(error)), []))[1].append(name)
             except ApiError as error:
                 refused.setdefault(error.code, (error, []))[1].append(name)
             else:
-                accepted[name] = TopicKey.of(topic, self._account)
+                accepted[name] = key
                 if op == "subscribe":
-                    self.topics[name] = accepted[name]
+                    self.topics[name] = key
                 else:
                     self.topics.pop(name, None)
         replies = [failure_reply(op, args, error, id) for error, args in refused.values()]
         if accepted or not refused:
             replies.insert(0, success_reply(op, list(accepted), id))
         keys = tuple(accepted.values())
-        if op == "subscribe":
-            return Step(tuple(replies), join=keys)
-        return Step(tuple(replies), leave=keys)
+        if op == "unsubscribe":
+            return Step(tuple(replies), leave=keys)
+        resume = {accepted[name]: position for name, position in operation.resume.items() if name in accepted}
+        return Step(tuple(replies), join=keys, resume=resume, configure=self._resuming() if operation.resume else None)
 
-    def _admit(self, topic: Topic) -> None:
-        refusal = self._refusal(topic)
+    def _resuming(self) -> Configuration:
+        """Whoever wants to resume now is taken to want it the next time, too."""
+        self._configuration = msgspec.structs.replace(self._configuration, resume=True)
+        return self._configuration
+
+    def _configure(self, operation: Operation) -> Step:
+        old = self._configuration
+        self._configuration = new = Configuration(
+            old.conflate_ms if operation.conflate_ms is None else operation.conflate_ms,
+            old.resume if operation.resumable is None else operation.resumable,
+        )
+        return Step((configured_reply(new.conflate_ms, new.resume, operation.id),), configure=new)
+
+    def _admit(self, key: TopicKey) -> None:
+        refusal = self._refusal(key)
         if refusal is not None:
             raise refusal
+        topic = key.topic
         limit = self._limits.topics_per_socket
         if topic.name not in self.topics and len(self.topics) >= limit:
             self._counters.limited("topics_per_socket")

@@ -37,6 +37,11 @@ class StreamSettings(msgspec.Struct, frozen=True):
     close_timeout: float = 3.0
     # Bytes kept for a reader that is behind in what is never dropped; 2,000 executions or so.
     held_bytes: int = 1024 * 1024
+    # What is kept of a topic for readers that resume, and for how long once none of them is left. Of a busy order
+    # book that is some ten seconds, of an account's executions hours. At most ``held_bytes``, to which it may be held.
+    resume_frames: int = 2_000
+    resume_bytes: int = 512 * 1024
+    resume_seconds: float = 60.0
 
 
 class StreamCounters(msgspec.Struct):
@@ -48,6 +53,8 @@ class StreamCounters(msgspec.Struct):
     bytes_out: int = 0
     # Writes by the bit length of how many frames each joined: an index for every write costs less than a search.
     joined: list[int] = msgspec.field(default_factory=lambda: [0] * 32)
+    resumed: int = 0  # topics that a reader has come back to with nothing missed
+    not_resumed: int = 0  # those for which it had to begin with a SNAPSHOT
     conflated: int = 0  # times a topic was set aside for a reader that was behind
     dropped: int = 0  # frames that a topic's next SNAPSHOT makes good, while it is set aside
     discarded: int = 0  # frames for a reader that is being closed

@@ -11,6 +11,7 @@ import codecs
 import email.utils
 import http
 import logging
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -77,10 +78,23 @@ class Stream:
         self.settings = settings or StreamSettings()
         self.clock = clock
         self.counters = StreamCounters()
-        self.hub = Hub(feed, self.counters, lambda callback: asyncio.get_running_loop().call_soon(callback))
+        self.hub = Hub(feed, self.counters, _LoopTimers(), self.settings, epoch=secrets.token_hex(4))
         self.handshake = Handshake(keys, self.settings.limits, clock=clock, sockets=self.hub.sockets)
         self.log = StreamLog(time.monotonic)
         keys.on_revoked.append(self.hub.close_key)
+
+
+class _LoopTimers:
+    """Those of the loop that runs."""
+
+    def time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def call_soon(self, callback: Callable[[], object]) -> object:
+        return asyncio.get_running_loop().call_soon(callback)
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay, callback)
 
 
 def make_stream_protocol(stream: Stream) -> type[asyncio.Protocol]:

@@ -55,8 +55,9 @@ _CATALOGUE = (
     # Operations on the stream (contract section 3.2).
     ErrorCode("InvalidTopic", 400, "no such topic", "See the table of topics."),
     ErrorCode("TooManyTopics", 400, "too many topics", "Split the frame, or open another socket."),
+    ErrorCode("AccountNotFound", 400, "the account is not open yet", "Try again once its key has been given out."),
     ErrorCode("InvalidJson", 400, "the frame is not a JSON object", "Send one JSON object a text frame."),
-    ErrorCode("InvalidOperation", 400, "no such operation", "Use subscribe, unsubscribe or ping."),
+    ErrorCode("InvalidOperation", 400, "no such operation", "Use subscribe, unsubscribe, configure or ping."),
     ErrorCode("BinaryNotSupported", 400, "binary frames are not taken", "Send text frames."),
     ErrorCode("TooManyOperations", 400, "too many operations a second", "Put several topics into one frame."),
 )

@@ -103,14 +103,16 @@ def decode_operation(text: bytes | str) -> Operation:
 def _positions(resume: Any, args: tuple[str, ...]) -> dict[str, Position]:
     if resume is None:
         return {}
-    try:
-        positions = msgspec.convert(resume, dict[str, Position])
-    except msgspec.ValidationError as error:
-        text = explain(error, "")
-        raise ApiError("InvalidParameter", f"resume{text if text.startswith(('[', ':')) else '.' + text}") from None
-    for name in positions:
+    if not isinstance(resume, dict):
+        raise ApiError("InvalidParameter", f"resume: expected an object of positions by topic, got {_shown(resume)}")
+    positions = {}
+    for name, value in resume.items():
         if name not in args:
             raise ApiError("InvalidParameter", f"resume: expected topics of args, got {name[:80]!r}")
+        try:
+            positions[name] = msgspec.convert(value, Position)
+        except msgspec.ValidationError as error:
+            raise ApiError("InvalidParameter", f"resume of {name[:80]}: {explain(error, 'position')}") from None
     return positions
 
 

@@ -27,7 +27,7 @@ from tickwire.stream.session import Session
 from tickwire.stream.settings import StreamLimits, StreamSettings
 from tickwire.stream.transport import Stream, StreamProtocol
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import Topic, TopicKey, parse_topic
+from tickwire.wire.topics import TopicKey, parse_topic
 
 __all__ = ["main"]
 
@@ -42,8 +42,8 @@ _KEPT = TopicKey.of(parse_topic("account.execution"), "echo")
 class _NoFeed:
     """Nothing can be subscribed."""
 
-    def refusal(self, topic: Topic) -> ApiError | None:
-        return ApiError("InvalidTopic", f"expected a message to send back, got a subscription to {topic.name}")
+    def refusal(self, key: TopicKey) -> ApiError | None:
+        return ApiError("InvalidTopic", f"expected a message to send back, got a subscription to {key.topic.name}")
 
     def listen(self, listener: Listener) -> None:
         pass

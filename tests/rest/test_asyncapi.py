@@ -9,7 +9,16 @@ from tickwire.exchange.projection import Projector
 from tickwire.rest.asyncapi import asyncapi_document
 from tickwire.rest.endpoint import encode
 from tickwire.wire.closes import CLOSES
-from tickwire.wire.envelope import decode_operation, failure_reply, pong_reply, success_reply
+from tickwire.wire.envelope import (
+    Position,
+    configured_reply,
+    decode_operation,
+    failure_reply,
+    pong_reply,
+    success_reply,
+    with_position,
+    with_resumed,
+)
 from tickwire.wire.errors import ApiError
 from tickwire.wire.intervals import INTERVALS
 from tickwire.wire.topics import TopicKey, TopicKind, parse_topic
@@ -89,7 +98,7 @@ def test_every_example_is_what_its_schema_says() -> None:
 
 
 def test_operations_of_the_examples_are_taken() -> None:
-    for name in ("subscribe", "unsubscribe", "ping"):
+    for name in ("subscribe", "unsubscribe", "configure", "ping"):
         (example,) = MESSAGES[name]["examples"]
         operation = decode_operation(msgspec.json.encode(example["payload"]))
         assert (operation.op, operation.id) == (name, 7)
@@ -101,6 +110,8 @@ def test_replies_are_what_the_document_says() -> None:
     decode = msgspec.json.decode
     validate("success", decode(success_reply("subscribe", ["account"], 7)))
     validate("success", decode(success_reply("unsubscribe", [], None)))
+    validate("success", decode(with_resumed(success_reply("subscribe", ["account"], 7), {"account": False})))
+    validate("configured", decode(configured_reply(250, False, None)))
     validate("failure", decode(failure_reply("subscribe", ["nope"], ApiError("InvalidTopic", "x"), "id")))
     validate("failure", decode(failure_reply(None, None, ApiError("InvalidJson"), None)))
     validate("pong", decode(pong_reply(1_765_975_842_000_000_000, None)))
@@ -132,6 +143,7 @@ def test_every_frame_of_the_exchange_is_what_the_document_says(gateway: DirectGa
     for key, frame in frames:
         payload = msgspec.json.decode(frame)
         validate(key.topic.kind.value, payload)
+        validate(key.topic.kind.value, msgspec.json.decode(with_position(frame, Position("epoch.1", 7))))
         seen.add((key.topic.kind, payload["data"][0]["actionType"]))
     updated = set(TopicKind) - {TopicKind.ORDERBOOK}
     assert seen == {(kind, "SNAPSHOT") for kind in TopicKind} | {(kind, "UPDATE") for kind in updated}

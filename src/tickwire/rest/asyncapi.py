@@ -11,7 +11,7 @@ from tickwire.rest import examples
 from tickwire.rest.schemas import Json, schemas_of
 from tickwire.rest.stream_topics import TOPICS, TopicDocument
 from tickwire.wire.closes import CLOSES
-from tickwire.wire.envelope import MAX_ID_LENGTH
+from tickwire.wire.envelope import MAX_CONFLATE_MS, MAX_EPOCH_LENGTH, MAX_ID_LENGTH
 from tickwire.wire.errors import ERRORS
 from tickwire.wire.signing import STREAM_PATH
 
@@ -28,10 +28,15 @@ Frames are text, one JSON object each. A reply never has the keys `topic` and `d
 After a subscribe comes the reply, then a SNAPSHOT, and every later frame follows from it. A reader that cannot keep up
 misses intermediate states and then gets a fresh SNAPSHOT; orders and executions are never left out: their reader is
 closed instead.
+
+`configure` is an extension: a session may ask for at most one frame of a topic in some milliseconds, and for positions
+(`epoch` and `offset`) in its data frames. With the position of its last frame of a topic a client that has lost its
+connection can resume there.
 """
 _REPLY_CODES = (
     "InvalidTopic",
     "InvalidSymbol",
+    "AccountNotFound",
     "TooManyTopics",
     "InvalidJson",
     "InvalidOperation",
@@ -43,15 +48,40 @@ _HANDSHAKE_CODES = ("api.unauthorized", "api.invalidSession", "Forbidden", "TooM
 _OPERATIONS = {
     "subscribe": "Add topics. Each gets a SNAPSHOT, subscribed before or not.",
     "unsubscribe": "Drop topics. One that is not subscribed is accepted.",
+    "configure": (
+        "Choose how data comes (an extension): at most one frame of a topic in `conflate_ms`, with the newest values "
+        "of all that has changed, and with `resume` a position in each data frame. What is left out stays as it is."
+    ),
     "ping": "Ask for a sign of life. The bare text `ping` is answered with the bare text `pong`.",
 }
-_REPLIES = {"subscribe": ("success", "failure"), "unsubscribe": ("success", "failure"), "ping": ("pong", "failure")}
+_REPLIES = {
+    "subscribe": ("success", "failure"),
+    "unsubscribe": ("success", "failure"),
+    "configure": ("configured", "failure"),
+    "ping": ("pong", "failure"),
+}
 
 _ID: Json = {
     "description": "Echoed in the reply.",
     "anyOf": [{"type": "string", "maxLength": MAX_ID_LENGTH}, {"type": "integer"}],
 }
 _ARGUMENTS: Json = {"type": "array", "items": {"type": "string"}}
+_CONFIGURATION: Json = {
+    "conflate_ms": {
+        "type": "integer",
+        "minimum": 0,
+        "maximum": MAX_CONFLATE_MS,
+        "description": "Least time between two frames of a topic; 0 sends each.",
+    },
+    "resume": {"type": "boolean", "description": "Whether data frames carry `epoch` and `offset`."},
+}
+_EPOCH: Json = {"type": "string", "maxLength": MAX_EPOCH_LENGTH}
+_OFFSET: Json = {"type": "integer", "minimum": 0}
+_POSITION: Json = {
+    "type": "object",
+    "required": ["epoch", "offset"],
+    "properties": {"epoch": _EPOCH, "offset": _OFFSET},
+}
 _TIME: Json = {
     "type": "string",
     "pattern": "^[0-9]{19}$",
@@ -147,19 +177,32 @@ def _operation_messages() -> Json:
     for name, summary in _OPERATIONS.items():
         properties: Json = {"op": {"const": name}, "id": _ID}
         example: Json = {"op": name}
-        if name != "ping":
+        required = ["op"]
+        if name in ("subscribe", "unsubscribe"):
+            required.append("args")
             properties["args"] = {
                 **_ARGUMENTS,
                 "description": "Topics, at most 50. The good ones of a mixed list are taken.",
             }
             example["args"] = ["ticker.BTCUSDT.PERP", "account.order"]
+        if name == "subscribe":
+            properties["resume"] = {
+                "type": "object",
+                "additionalProperties": _POSITION,
+                "description": "By topic, the position of its last frame. What was missed since comes instead of a "
+                "SNAPSHOT, where all of it is still kept.",
+            }
+            example["resume"] = {"account.order": {"epoch": examples.EPOCH, "offset": 7}}
+        if name == "configure":
+            properties |= _CONFIGURATION
+            example |= {"conflate_ms": 250, "resume": True}
         messages[name] = {
             "name": name,
             "title": name.capitalize(),
             "summary": summary,
             "payload": {
                 "type": "object",
-                "required": [key for key in properties if key != "id"],
+                "required": required,
                 "properties": properties,
             },
             "examples": [{"payload": {**example, "id": 7}}],
@@ -168,7 +211,6 @@ def _operation_messages() -> Json:
 
 
 def _reply_messages() -> Json:
-    operation = {"enum": list(_OPERATIONS)}
     return {
         "success": {
             "name": "success",
@@ -177,11 +219,41 @@ def _reply_messages() -> Json:
             "payload": {
                 "type": "object",
                 "required": ["success", "op", "args"],
-                "properties": {"success": {"const": True}, "op": operation, "args": _ARGUMENTS, "id": _ID},
+                "properties": {
+                    "success": {"const": True},
+                    "op": {"enum": ["subscribe", "unsubscribe"]},
+                    "args": _ARGUMENTS,
+                    "id": _ID,
+                    "resumed": {
+                        "type": "object",
+                        "additionalProperties": {"type": "boolean"},
+                        "description": "Of each topic that was to be resumed, whether it is: true brings what was "
+                        "missed, false a SNAPSHOT.",
+                    },
+                },
                 "additionalProperties": False,
             },
             "examples": [
                 {"payload": {"success": True, "op": "subscribe", "args": ["ticker.BTCUSDT.PERP"], "id": 7}},
+            ],
+        },
+        "configured": {
+            "name": "configured",
+            "title": "Configured",
+            "summary": "What holds from here on.",
+            "payload": {
+                "type": "object",
+                "required": ["success", "op", "conflate_ms", "resume"],
+                "properties": {
+                    "success": {"const": True},
+                    "op": {"const": "configure"},
+                    **_CONFIGURATION,
+                    "id": _ID,
+                },
+                "additionalProperties": False,
+            },
+            "examples": [
+                {"payload": {"success": True, "op": "configure", "conflate_ms": 250, "resume": True, "id": 7}},
             ],
         },
         "failure": {
@@ -252,6 +324,12 @@ def _data_message(topic: TopicDocument, row: Json) -> Json:
                 "topic": {"type": "string", "pattern": topic.pattern, "description": "Exactly as subscribed."},
                 "ts": _TIME,
                 "data": {"type": "array", "minItems": 1, "items": {"oneOf": parts} if topic.updates else parts[0]},
+                "epoch": {**_EPOCH, "description": "With `resume` only: offsets of one epoch belong together."},
+                "offset": {
+                    **_OFFSET,
+                    "description": "With `resume` only: grows by one with each frame of the topic. A SNAPSHOT after a "
+                    "subscribe has that of the newest frame that it includes.",
+                },
             },
             "additionalProperties": False,
         },

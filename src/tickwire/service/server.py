@@ -32,7 +32,6 @@ from tickwire.service.replay import Replay
 from tickwire.service.rules import Rules, RulesError
 from tickwire.service.sequencer import Sequencer
 from tickwire.service.settings import Settings
-from tickwire.stream.settings import StreamLimits, StreamSettings
 from tickwire.stream.transport import Stream
 
 __all__ = ["ServeError", "serve"]
@@ -139,7 +138,7 @@ async def _serve(
         market = MarketDriver(instruments, settings.seed, sequencer, loop)
     clock = ClockDriver(sequencer, loop)
 
-    stream = Stream(sequencer.feed, keys, sequencer.clock, StreamSettings(limits=_stream_limits(settings)))
+    stream = Stream(sequencer.feed, keys, sequencer.clock, settings.stream_settings())
     started_at = time.monotonic()
 
     def health() -> dict[str, object]:
@@ -197,19 +196,6 @@ async def _serve(
             market.stop()
         await sequencer.close()
     return failures[0] if failures else None
-
-
-def _stream_limits(settings: Settings) -> StreamLimits:
-    if not settings.limits:
-        return StreamLimits.unlimited()
-    return StreamLimits(
-        upgrades_per_minute=settings.upgrades_per_minute,
-        upgrade_burst=settings.upgrade_burst,
-        sockets_per_key=settings.sockets_per_key,
-        topics_per_socket=settings.topics_per_socket,
-        topics_per_frame=settings.topics_per_frame,
-        operations_per_second=settings.operations_per_second,
-    )
 
 
 def _banner(info: ServerInfo, engine: Engine, market: bool) -> str:

@@ -17,6 +17,7 @@ from tickwire.exchange.projection import ProjectionSettings
 from tickwire.exchange.settings import EngineSettings
 from tickwire.journal.pruning import Retention
 from tickwire.service.logs import LogFormat, LogLevel
+from tickwire.stream.settings import HELD_BYTES, StreamLimits, StreamSettings
 from tickwire.wire.decimals import DecimalError, parse_decimal
 from tickwire.wire.intervals import DAY
 
@@ -123,6 +124,12 @@ class Settings:
     topics_per_frame: Annotated[int, _setting(LIMITS, "Topics an operation frame.")] = 50
     operations_per_second: Annotated[int, _setting(LIMITS, "Operations a second a stream.")] = 50
 
+    resume_frames: Annotated[int, _setting(LIMITS, "Newest frames of a topic kept for streams that resume.")] = 2_000
+    resume_bytes: Annotated[int, _setting(LIMITS, "The same in bytes a topic, at most 1 MiB.")] = 524_288
+    resume_seconds: Annotated[
+        int, _setting(LIMITS, "How long they are kept when the last stream that may resume the topic has gone.")
+    ] = 60
+
     def __post_init__(self) -> None:
         for name in (
             "snapshot_every", "history_days", "default_leverage", "max_open_orders", "candle_retention",
@@ -134,6 +141,11 @@ class Settings:
                 raise SettingsError(f"{flag(name)}: expected at least 1, got {getattr(self, name)}")
         if self.journal_retention < 0:
             raise SettingsError(f"--journal-retention: expected at least 0, got {self.journal_retention}")
+        for name in ("resume_frames", "resume_bytes", "resume_seconds"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"{flag(name)}: expected at least 0, got {getattr(self, name)}")
+        if self.resume_bytes > HELD_BYTES:
+            raise SettingsError(f"--resume-bytes: expected at most {HELD_BYTES}, got {self.resume_bytes}")
         if not 0 <= self.port <= 65_535:
             raise SettingsError(f"--port: expected 0 to 65535, got {self.port}")
         if (self.demo_key is None) != (self.demo_secret is None):
@@ -162,6 +174,27 @@ class Settings:
     def initial_deposit(self) -> int:
         """Money (10**-8) a new account starts with. Raises ``SettingsError``."""
         return _decimal("initial_balance", self.initial_balance, 8)
+
+    def stream_settings(self) -> StreamSettings:
+        """The choices for the stream's sockets."""
+        return StreamSettings(
+            limits=self._stream_limits(),
+            resume_frames=self.resume_frames,
+            resume_bytes=self.resume_bytes,
+            resume_seconds=self.resume_seconds,
+        )
+
+    def _stream_limits(self) -> StreamLimits:
+        if not self.limits:
+            return StreamLimits.unlimited()
+        return StreamLimits(
+            upgrades_per_minute=self.upgrades_per_minute,
+            upgrade_burst=self.upgrade_burst,
+            sockets_per_key=self.sockets_per_key,
+            topics_per_socket=self.topics_per_socket,
+            topics_per_frame=self.topics_per_frame,
+            operations_per_second=self.operations_per_second,
+        )
 
     def projection_settings(self) -> ProjectionSettings:
         """The choices for the stream's frames."""

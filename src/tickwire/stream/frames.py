@@ -7,6 +7,8 @@ So are those with a position, for readers that may want to resume.
 
 import zlib
 
+from tickwire.wire.envelope import Position, with_position
+
 __all__ = ["DEFLATED", "DEFLATE_WINDOW_BITS", "POSITIONED", "Frame", "deflated_frame", "text_frame"]
 
 _TEXT = 0x81  # FIN and opcode 1
@@ -69,7 +71,7 @@ class Frame:
     def _make(self, form: int) -> bytes:
         payload = self.payload
         if form & POSITIONED:
-            payload = b'%b,"epoch":"%b","offset":%d}' % (payload[:-1], self._epoch.encode(), self._offset)
+            payload = with_position(payload, Position(self._epoch, self._offset))
         frame = text_frame(payload)
         if form & DEFLATED:
             deflated = deflated_frame(payload) if len(payload) >= _DEFLATE_FROM else frame

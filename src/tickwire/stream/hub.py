@@ -23,7 +23,7 @@ from tickwire.bus.feed import Feed
 from tickwire.stream.channel import Channel
 from tickwire.stream.frames import Frame
 from tickwire.stream.history import History
-from tickwire.stream.outbox import Flusher, Outbox
+from tickwire.stream.outbox import KEPT_KINDS, Flusher, Outbox
 from tickwire.stream.pace import Pace, Timers
 from tickwire.stream.session import Configuration, Step
 from tickwire.stream.settings import StreamCounters, StreamSettings
@@ -150,8 +150,8 @@ class Hub:
         if step.configure is not None:
             self._configure(reader, step.configure)
         outbox = reader.outbox
-        missed = {key: self._missed(reader, key, position) for key, position in step.resume.items()}
-        resumed = {key.topic.name: frames is not None for key, frames in missed.items()}
+        missed = self._missed(reader, step.resume)
+        resumed = {key.topic.name: missed[key] is not None for key in step.resume}
         self.counters.resumed += sum(resumed.values())
         self.counters.not_resumed += len(resumed) - sum(resumed.values())
         for number, payload in enumerate(step.replies):
@@ -232,13 +232,24 @@ class Hub:
         del self._channels[channel.key]
         self.feed.leave(channel.key)
 
-    def _missed(self, reader: Reader, key: TopicKey, position: Position) -> list[Frame] | None:
-        """What a reader that comes back has missed; ``None`` when it has to begin with a SNAPSHOT."""
-        channel = self._channels.get(key)
-        # One that reads the topic already has asked for a fresh SNAPSHOT, and one that is behind would miss a part.
-        if channel is None or key in reader.channels or not reader.outbox.takes(key):
-            return None
-        return channel.missed(position)
+    def _missed(self, reader: Reader, resume: dict[TopicKey, Position]) -> dict[TopicKey, list[Frame] | None]:
+        """What a reader that comes back has missed of each topic; ``None`` where it has to begin with a SNAPSHOT."""
+        outbox = reader.outbox
+        missed: dict[TopicKey, list[Frame] | None] = {}
+        # All of it may have to be held for the reader. Orders and executions come first: no SNAPSHOT makes them good.
+        room = self._settings.held_bytes - outbox.held
+        for key in sorted(resume, key=lambda key: key.topic.kind not in KEPT_KINDS):
+            missed[key] = None
+            channel = self._channels.get(key)
+            # One that reads the topic already has asked for a fresh SNAPSHOT, and one that is behind would miss a part.
+            if channel is None or key in reader.channels or not outbox.takes(key):
+                continue
+            frames = channel.missed(resume[key])
+            size = sum(len(frame.form(outbox.form)) for frame in frames or ())
+            if size <= room:
+                room -= size
+                missed[key] = frames
+        return missed
 
     def _keep_history(self, channel: Channel) -> None:
         """Begin to keep a channel's frames with the first reader that may resume, and end it after the last one."""

@@ -72,9 +72,9 @@ class Outbox:
     """
 
     __slots__ = (
-        "_behind", "_bound_at", "_catch_up", "_chunks", "_counters", "_dropping", "_flusher", "_form", "_held_bytes",
-        "_overflowed", "_overflowing", "_queued", "_size", "_write", "aside", "catching_up", "conflated", "frames",
-        "pace", "paused", "written",
+        "_behind", "_bound_at", "_catch_up", "_chunks", "_counters", "_dropping", "_flusher", "_held_bytes",
+        "_overflowed", "_overflowing", "_queued", "_size", "_write", "aside", "catching_up", "conflated", "form",
+        "frames", "pace", "paused", "written",
     )  # fmt: skip
 
     def __init__(
@@ -91,7 +91,7 @@ class Outbox:
         self._write = write
         self._flusher = flusher
         self._counters = counters
-        self._form = DEFLATED if deflate else 0
+        self.form = DEFLATED if deflate else 0  # of the frames that this reader gets: see ``Frame.form``
         self._held_bytes = held_bytes
         self._bound_at = min(held_bytes, _WRITE_SIZE)
         self._catch_up = catch_up
@@ -121,22 +121,22 @@ class Outbox:
         """Send one data frame, or set its topic aside when the reader is behind."""
         if self._behind and self._sets_aside(key):
             return
-        self._put(frame.form(self._form))
+        self._put(frame.form(self.form))
 
     @property
     def positions(self) -> bool:
         """Whether data frames carry their position in the topic: the reader may want to resume."""
-        return bool(self._form & POSITIONED)
+        return bool(self.form & POSITIONED)
 
     @positions.setter
     def positions(self, wanted: bool) -> None:
-        self._form = self._form | POSITIONED if wanted else self._form & ~POSITIONED
+        self.form = self.form | POSITIONED if wanted else self.form & ~POSITIONED
 
     def replay(self, frames: Sequence[Frame]) -> None:
         """Send what the reader has missed of a topic, all of it; for a reader that ``takes`` it."""
         for frame in frames:
             if not self._dropping:
-                self._put(frame.form(self._form))
+                self._put(frame.form(self.form))
 
     def takes(self, key: TopicKey) -> bool:
         """Whether a frame of the topic would be sent, or held, and not be dropped."""

@@ -2,7 +2,10 @@
 
 import msgspec
 
-__all__ = ["StreamCounters", "StreamLimits", "StreamSettings"]
+__all__ = ["HELD_BYTES", "StreamCounters", "StreamLimits", "StreamSettings"]
+
+# Bytes kept for a reader that is behind in what is never dropped; 2,000 executions or so.
+HELD_BYTES = 1024 * 1024
 
 # What --no-limits sets: more than any client can do, and still far from where a float loses whole numbers.
 _NO_LIMIT = 10**12
@@ -35,10 +38,9 @@ class StreamSettings(msgspec.Struct, frozen=True):
     stall_timeout: float = 30.0  # a reader that takes nothing for this long is closed
     # How long a peer may take to answer a close frame; browsers and the usual libraries answer within a round trip.
     close_timeout: float = 3.0
-    # Bytes kept for a reader that is behind in what is never dropped; 2,000 executions or so.
-    held_bytes: int = 1024 * 1024
-    # What is kept of a topic for readers that resume, and for how long once none of them is left. Of a busy order
-    # book that is some ten seconds, of an account's executions hours. At most ``held_bytes``, to which it may be held.
+    held_bytes: int = HELD_BYTES
+    # What is kept of a topic for readers that resume, and for how long once none of them is left: of a busy order book
+    # some seconds, of an account's executions hours. All that one subscribe brings back has to fit into held_bytes.
     resume_frames: int = 2_000
     resume_bytes: int = 512 * 1024
     resume_seconds: float = 60.0

@@ -12,6 +12,7 @@ from tickwire.wire.errors import ApiError, explain
 
 __all__ = [
     "MAX_CONFLATE_MS",
+    "MAX_EPOCH_LENGTH",
     "MAX_ID_LENGTH",
     "Operation",
     "Position",
@@ -21,6 +22,7 @@ __all__ = [
     "failure_reply",
     "pong_reply",
     "success_reply",
+    "with_position",
     "with_resumed",
 ]
 
@@ -182,3 +184,8 @@ def pong_reply(time: int, id: str | int | None) -> bytes:
 def data_frame(topic: str, time: int, action: Literal["SNAPSHOT", "UPDATE"], rows: object) -> bytes:
     """One data frame: ``rows`` is a sequence of row structs (or of what encodes to the same JSON)."""
     return _encode({"topic": topic, "ts": str(time), "data": ({"actionType": action, "rows": rows},)})
+
+
+def with_position(frame: bytes, position: Position) -> bytes:
+    """A data frame with ``epoch`` and ``offset`` as its last two keys."""
+    return b'%b,"epoch":"%b","offset":%d}' % (frame[:-1], position.epoch.encode(), position.offset)

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from tickwire.keys.keyring import ApiKey, InvalidKey, KeyRing, KeyRingError
 from tickwire.service.discovery import ServerInfo, find_server
+from tickwire.service.tls import trusting
 
 __all__ = ["key_app"]
 
@@ -58,9 +59,10 @@ def _place(data: Path | None) -> ServerInfo | Path:
 def _call(server: ServerInfo, method: str, path: str, body: Any = None) -> Any:
     try:
         reply = httpx.request(
-            method, server.url + path, json=body, headers={"x-tickwire-token": server.control_token}, timeout=10
-        )
-    except httpx.HTTPError as error:
+            method, server.url + path, json=body, headers={"x-tickwire-token": server.control_token}, timeout=10,
+            verify=True if server.certificate is None else trusting(server.certificate),
+        )  # fmt: skip
+    except (httpx.HTTPError, OSError) as error:
         raise _Failed(f"the server at {server.url} does not answer: {error}") from None
     if reply.status_code == 200:
         return reply.json()

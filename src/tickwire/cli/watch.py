@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -16,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from tickwire.service.discovery import find_server
+from tickwire.service.tls import trusting
 from tickwire.wire.signing import STREAM_PATH, sign
 from tickwire.wire.topics import TopicError, parse_topic
 
@@ -67,8 +69,8 @@ def watch(
             raise _Failed("expected a topic, such as: tickwire watch ticker.BTCUSDT.PERP")
         for topic in topics:
             parse_topic(topic)
-        stream, key, secret = _target(url, key, secret)
-        asyncio.run(_follow(stream, key, secret, list(topics), as_json))
+        stream, key, secret, tls = _target(url, key, secret)
+        asyncio.run(_follow(stream, key, secret, list(topics), as_json, tls))
     except (_Failed, TopicError) as error:
         print(f"tickwire watch: {error}", file=sys.stderr)
         sys.exit(1)
@@ -76,8 +78,9 @@ def watch(
         sys.exit(130)
 
 
-def _target(url: str | None, key: str | None, secret: str | None) -> tuple[str, str, str]:
-    """The stream's address and the key: as given, else those of a server on this machine."""
+def _target(url: str | None, key: str | None, secret: str | None) -> tuple[str, str, str, ssl.SSLContext | None]:
+    """The stream's address, the key, and what TLS is to trust: as given, else those of a server on this machine."""
+    tls = None
     if url is None or key is None or secret is None:
         server = find_server(Path("tickwire-data")) or find_server()
         if server is None or (url is not None and _stream_url(url) != server.stream_url):
@@ -94,7 +97,15 @@ def _target(url: str | None, key: str | None, secret: str | None) -> tuple[str, 
                 f"no such server found on this machine: start one with tickwire serve, or set {' '.join(missing)}"
             )
         url, key, secret = url or server.url, key or server.demo_key, secret or server.demo_secret
-    return _stream_url(url), key, secret
+        if server.certificate is not None:
+            try:
+                tls = trusting(server.certificate)
+            except OSError as error:
+                raise _Failed(f"can't read the server's certificate {server.certificate}: {error}") from None
+    stream = _stream_url(url)
+    if tls is None and stream.startswith("wss:"):
+        tls = ssl.create_default_context()
+    return stream, key, secret, tls
 
 
 def _stream_url(url: str) -> str:
@@ -103,11 +114,15 @@ def _stream_url(url: str) -> str:
     return f"{scheme}://{parts.netloc}{STREAM_PATH}"
 
 
-async def _follow(url: str, key: str, secret: str, topics: list[str], as_json: bool) -> None:
+async def _follow(
+    url: str, key: str, secret: str, topics: list[str], as_json: bool, tls: ssl.SSLContext | None
+) -> None:
     expires = str(int(time.time()) + SIGNATURE_SECONDS)
     headers = {"api-key": key, "api-expires": expires, "api-signature": sign(secret, "GET", STREAM_PATH, expires)}
     try:
-        async with connect(url, additional_headers=headers, max_size=None, close_timeout=CLOSE_SECONDS) as connection:
+        async with connect(
+            url, additional_headers=headers, max_size=None, close_timeout=CLOSE_SECONDS, ssl=tls
+        ) as connection:
             # 50 topics a frame is what every server of this API takes.
             for start in range(0, len(topics), 50):
                 await connection.send(json.dumps({"op": "subscribe", "args": topics[start : start + 50]}))
@@ -117,6 +132,11 @@ async def _follow(url: str, key: str, secret: str, topics: list[str], as_json: b
     except InvalidStatus as error:
         code = error.response.headers.get("x-prex-error-type", "")
         raise _Failed(f"{url} refused the handshake: {error.response.status_code} {code}; {_advice(code)}") from None
+    except ssl.SSLCertVerificationError as error:
+        raise _Failed(
+            f"{url} shows a certificate that is not trusted here: {error.verify_message}; "
+            "if it is the right one, name its file in SSL_CERT_FILE"
+        ) from None
     except BrokenPipeError:
         raise  # of our own output, not of the connection
     except (OSError, InvalidURI, InvalidHandshake, TimeoutError) as error:

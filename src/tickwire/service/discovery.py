@@ -23,6 +23,7 @@ class ServerInfo(msgspec.Struct):
     demo_key: str
     demo_secret: str
     control_token: str
+    certificate: str | None = None  # the file with the server's certificate, where it serves https
 
     @property
     def stream_url(self) -> str:

@@ -7,6 +7,7 @@ takes to leave.
 import asyncio
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -39,11 +40,11 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def base_url(listener: socket.socket) -> str:
+def base_url(listener: socket.socket, *, tls: bool = False) -> str:
     """The base for REST under which a bound socket can be reached from this machine."""
     host, port = listener.getsockname()[:2]
     shown = {_ALL: "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{shown}:{port}"
+    return f"http{'s' if tls else ''}://{shown}:{port}"
 
 
 class _Server(uvicorn.Server):
@@ -85,9 +86,18 @@ class Listener:
             self._server.force_exit = True
 
     async def serve(
-        self, application: Application, stream: Stream, listener: socket.socket, started: Callable[[], None]
+        self,
+        application: Application,
+        stream: Stream,
+        listener: socket.socket,
+        started: Callable[[], None],
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Serve until SIGINT, SIGTERM or ``stop``; ``started`` is called once connections are taken."""
+        """Serve until SIGINT, SIGTERM or ``stop``; ``started`` is called once connections are taken.
+
+        With ``tls`` REST and stream are ``https`` and ``wss``.
+        """
         config = uvicorn.Config(
             application,
             http="httptools",
@@ -106,6 +116,7 @@ class Listener:
             backlog=4096,
             # A bot may think for a while between two orders; the default of 5 s would meet its next one with a close.
             timeout_keep_alive=75,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
         self._server = _Server(config, started)
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -5,7 +5,9 @@ import gc
 import logging
 import os
 import secrets
+import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable
 
@@ -32,6 +34,7 @@ from tickwire.service.replay import Replay
 from tickwire.service.rules import Rules, RulesError
 from tickwire.service.sequencer import Sequencer
 from tickwire.service.settings import Settings
+from tickwire.service.tls import TlsError, reload_certificate, server_context
 from tickwire.stream.transport import Stream
 
 __all__ = ["ServeError", "serve"]
@@ -47,14 +50,15 @@ def serve(settings: Settings, say: Callable[[str], None] = print, *, cut_damage:
     start_logging(settings.log_level, settings.log_format)
     try:
         rules = Rules.of(settings)
+        tls = _tls(settings)
         with bind(settings.host, settings.port) as listener:
             if cut_damage:
                 repair(settings.data, rules, say)
-            failure = uvloop.run(_run(settings, rules, listener, say))
+            failure = uvloop.run(_run(settings, rules, listener, tls, say))
     except DamagedJournalError as error:
         advice = "restore a copy" if cut_damage else "start with --repair to go on without what can't be read"
         raise ServeError(f"{error}; {advice}") from None
-    except (StoreError, KeyRingError, SnapshotError, RulesError, InvalidKey) as error:
+    except (StoreError, KeyRingError, SnapshotError, RulesError, InvalidKey, TlsError) as error:
         raise ServeError(str(error)) from None
     if failure is not None:
         raise ServeError(f"the journal can't be written, so the exchange stopped: {failure}")
@@ -81,7 +85,7 @@ def _recover(store: Store, rules: Rules, say: Callable[[str], None]) -> Engine:
 
 
 async def _run(
-    settings: Settings, rules: Rules, listener: socket.socket, say: Callable[[str], None]
+    settings: Settings, rules: Rules, listener: socket.socket, tls: ssl.SSLContext | None, say: Callable[[str], None]
 ) -> Exception | None:
     """Open the data directory and serve until a signal or a failure of the journal; gives the failure."""
     store = Store.open(
@@ -91,7 +95,7 @@ async def _run(
         keys = KeyRing.open(settings.data)
         try:
             engine = _recover(store, rules, say)
-            return await _serve(settings, listener, store, keys, engine, say)
+            return await _serve(settings, listener, tls, store, keys, engine, say)
         finally:
             keys.close()
     finally:
@@ -101,6 +105,7 @@ async def _run(
 async def _serve(
     settings: Settings,
     listener: socket.socket,
+    tls: ssl.SSLContext | None,
     store: Store,
     keys: KeyRing,
     engine: Engine,
@@ -169,11 +174,12 @@ async def _serve(
     )
     info = ServerInfo(
         pid=os.getpid(),
-        url=base_url(listener),
+        url=base_url(listener, tls=tls is not None),
         data=str(settings.data.resolve()),
         demo_key=demo.key,
         demo_secret=demo.secret,
         control_token=control_token,
+        certificate=None if settings.tls_cert is None else str(settings.tls_cert.resolve()),
     )
 
     def started() -> None:
@@ -183,11 +189,13 @@ async def _serve(
             raise ServeError(f"{error.filename}: can't be written: {error.strerror}") from None
         say(_banner(info, engine, market is not None))
 
+    if tls is not None:
+        _reload_on_signal(loop, tls, settings, say)
     # What exists now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
     try:
-        await server.serve(application, stream, listener, started)
+        await server.serve(application, stream, listener, started, tls=tls)
     finally:
         withdraw(info, settings.data)
         loop_watch.stop()
@@ -196,6 +204,31 @@ async def _serve(
             market.stop()
         await sequencer.close()
     return failures[0] if failures else None
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return server_context(settings.tls_cert, settings.tls_key)
+
+
+def _reload_on_signal(
+    loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext, settings: Settings, say: Callable[[str], None]
+) -> None:
+    """Read certificate and key afresh at each SIGHUP."""
+    certificate, key = settings.tls_cert, settings.tls_key
+    assert certificate is not None
+    assert key is not None
+
+    def read() -> None:
+        try:
+            reload_certificate(tls, certificate, key)
+        except TlsError as error:
+            say(f"went on with the certificate as it was: {error}")
+        else:
+            say(f"read the certificate {certificate} again")
+
+    loop.add_signal_handler(signal.SIGHUP, read)
 
 
 def _banner(info: ServerInfo, engine: Engine, market: bool) -> str:

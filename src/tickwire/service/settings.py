@@ -49,6 +49,10 @@ class Settings:
     data: Annotated[Path, _setting(SERVER, "Directory that holds the exchange's state; made at first use.")] = Path(
         "tickwire-data"
     )
+    tls_cert: Annotated[
+        Path | None, _setting(SERVER, "PEM file with the certificate and its chain: REST as https, the stream as wss.")
+    ] = None
+    tls_key: Annotated[Path | None, _setting(SERVER, "PEM file with its private key, without a passphrase.")] = None
     durability: Annotated[
         Literal["process", "power", "none"],
         _setting(
@@ -150,6 +154,9 @@ class Settings:
             raise SettingsError(f"--port: expected 0 to 65535, got {self.port}")
         if (self.demo_key is None) != (self.demo_secret is None):
             raise SettingsError("--demo-key: expected together with --demo-secret")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            given, missing = ("--tls-cert", "--tls-key") if self.tls_key is None else ("--tls-key", "--tls-cert")
+            raise SettingsError(f"{given}: expected together with {missing}")
         self.engine_settings()
         self.initial_deposit()
 

@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -56,7 +57,7 @@ def tickwire(
 class Server:
     """One `tickwire serve`, ready once this is made."""
 
-    def __init__(self, directory: Path, *flags: str, port: int = 0) -> None:
+    def __init__(self, directory: Path, *flags: str, port: int = 0, verify: ssl.SSLContext | bool = True) -> None:
         self.directory = directory
         self._stderr = directory.with_suffix(".stderr")
         self._stderr.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +80,7 @@ class Server:
         self.url: str = info["url"]
         self.token: str = info["control_token"]
         self.stream_url = self.url.replace("http", "ws", 1) + STREAM
-        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE, verify=verify)
         self.demo = Account(self, info["demo_key"], info["demo_secret"], "demo")
         self._accounts = 0
 

@@ -1,5 +1,6 @@
 """Certificates and keys: what is taken, what is refused and how it is said."""
 
+import contextlib
 import ssl
 import subprocess
 from collections.abc import Callable
@@ -93,10 +94,8 @@ def shown_by(context: ssl.SSLContext) -> bytes:
     client = trust.wrap_bio(to_client, to_server)
     server = context.wrap_bio(to_server, to_client, server_side=True)
     for side in (client, server, client, server):
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             side.do_handshake()
-        except ssl.SSLWantReadError:
-            pass
     found = client.getpeercert(binary_form=True)
     assert found is not None
     return found

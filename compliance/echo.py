@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 import uvloop
@@ -21,7 +21,7 @@ from websockets.datastructures import Headers
 
 from tickwire.bus.feed import Listener
 from tickwire.keys.keyring import ApiKey, KeyRing
-from tickwire.stream.frames import Frame, deflated_frame, text_frame
+from tickwire.stream.frames import DEFLATED, Frame, deflated_frame, text_frame
 from tickwire.stream.handshake import Handshake
 from tickwire.stream.session import Session
 from tickwire.stream.settings import StreamLimits, StreamSettings
@@ -65,29 +65,28 @@ class _OpenDoor(Handshake):
         return ApiKey("echo", "", "echo", frozenset(["read"]), (), 0)
 
 
-class _Echoed:
-    """A message's two frames, as ``stream.frames.Frame`` has them.
+class _Echoed(Frame):
+    """A text or binary message.
 
     The stream leaves short messages uncompressed; here all are compressed, as kosoku fails over others in the cases
     of deflate.
     """
 
     def __init__(self, message: str | bytes) -> None:
-        first, payload = (0x81, message.encode()) if isinstance(message, str) else (0x82, message)
-        self.plain = text_frame(payload, first)
-        self._payload = payload
-        self._first = first | 0x40  # RSV1: compressed
+        self._first, payload = (0x81, message.encode()) if isinstance(message, str) else (0x82, message)
+        super().__init__(payload)
 
-    @property
-    def deflated(self) -> bytes:
-        return deflated_frame(self._payload, self._first)
+    def form(self, form: int) -> bytes:
+        if form & DEFLATED:
+            return deflated_frame(self.payload, self._first | 0x40)  # RSV1: compressed
+        return text_frame(self.payload, self._first)
 
 
 class _Echo(StreamProtocol):
     """The stream's protocol class with another thing to do with a whole message."""
 
     def _receive_message(self, session: Session, message: str | bytes, now: float) -> None:
-        self._reader.outbox.publish(_KEPT, cast(Frame, _Echoed(message)))
+        self._reader.outbox.publish(_KEPT, _Echoed(message))
 
 
 async def _serve() -> None:

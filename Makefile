@@ -47,8 +47,17 @@ serve: $(RUNTIME) ## start the exchange (ARGS: flags of `tickwire serve`)
 
 # Two workers, as CI has two cores. A file's tests stay together: they share a server.
 .PHONY: test
-test: $(DEV) ## run the tests (ARGS: flags of pytest)
+test: $(DEV) compiler ## run the tests (ARGS: flags of pytest)
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# The benchmarks' load generator is in C. Without a compiler their tests are skipped, and say so.
+.PHONY: compiler
+compiler:
+	@command -v cc >/dev/null 2>&1 || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
+		echo "installing a C compiler, once ..." >&2 && \
+		apt-get update -qq >/dev/null 2>&1 && apt-get install -qq -y gcc libc6-dev >/dev/null 2>&1; } || \
+		echo "no C compiler: the tests of the stream's benchmarks are skipped" >&2
 
 .PHONY: lint
 lint: $(DEV) ## check format, rules, types and who imports whom
@@ -82,7 +91,7 @@ lock: $(DEV) ## remake the lock files (ARGS: flags of `uv pip compile`)
 
 .PHONY: clean
 clean: ## remove the environment, caches and builds (never tickwire-data/)
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests benchmarks compliance -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 $(RUNTIME): requirements.lock pyproject.toml

@@ -3,7 +3,8 @@
 Signed LIMIT orders far from the market leave at a fixed rate, whatever the replies do, and each is cancelled half an
 interval later. Every time counts from the moment the order was meant to leave. The reader is another socket with
 another key of the same account. Rivals: an ASGI application that does nothing, behind the same HTTP server and asked
-by the same client; and the same orders sent with httpx.
+by the same client; and the same orders sent with httpx. In one case 200 more readers have the tickers of all symbols
+and the order book and open candle of the one that is traded, as a room full of bots would.
 """
 
 import contextlib
@@ -12,14 +13,24 @@ import heapq
 import select
 import time
 from collections import deque
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
 from benchmarks.clients import Credentials, HttpConnection, Reply, StreamConnection, call, request
-from benchmarks.processes import Process, Server, load_on_its_core, running, temporary_directory
+from benchmarks.load import Load, subscription, upgrade_lines
+from benchmarks.processes import (
+    Process,
+    Server,
+    allow_many_files,
+    load_on_its_core,
+    running,
+    temporary_directory,
+)
 from benchmarks.report import Row, percentiles
+from tickwire.wire.signing import STREAM_PATH
 
 __all__ = ["run"]
 
@@ -31,6 +42,8 @@ CONNECTIONS = 16  # more than ever wait for a reply at once, unless the server s
 WARM_UP = 50  # orders that are not counted
 # Snapshots come by the count of commands; the market and 200 requests a second make about this many a second.
 COMMANDS_A_SECOND = 400
+READERS = 200
+P50_GOAL, P99_GOAL = 1.0, 3.0  # ms
 
 MILLISECOND = 1e-3
 
@@ -78,7 +91,7 @@ class Orders:
         return request("DELETE", ORDER_PATH, self.cancel_body(order_id), self.credentials)
 
 
-class Load:
+class OrderLoad:
     """Sends orders at their times on a few connections, and notes what comes back."""
 
     def __init__(self, server: Server, orders: Orders, reader: StreamConnection) -> None:
@@ -174,7 +187,7 @@ def measure(server: Server, count: int, warm_up: int = WARM_UP) -> list[Sent]:
     orders = Orders(server)
     with contextlib.closing(StreamConnection(server.address, _second_key(server))) as reader:
         reader.subscribe("account.order")
-        with contextlib.closing(Load(server, orders, reader)) as load, load_on_its_core():
+        with contextlib.closing(OrderLoad(server, orders, reader)) as load, load_on_its_core():
             load.run(warm_up, RATE)
             gc.collect()
             gc.disable()
@@ -182,6 +195,23 @@ def measure(server: Server, count: int, warm_up: int = WARM_UP) -> list[Sent]:
                 return load.run(count, RATE)
             finally:
                 gc.enable()
+
+
+@contextlib.contextmanager
+def _readers(server: Server, count: int) -> Iterator[Load]:
+    """So many readers of market topics, for the time of a block."""
+    credentials = Credentials(server.info.demo_key, server.info.demo_secret)
+    listed = msgspec.json.decode(call(server.address, request("GET", "/api/v1/trade/symbol", b"", credentials)))
+    topics = [f"ticker.{symbol}" for symbol in listed["spot"] + listed["perpetualSwap"]]
+    topics += [f"orderbook.{SYMBOL}", f"kline.1.{SYMBOL}"]
+    allow_many_files(2 * count + 100)
+    upgrade = upgrade_lines(STREAM_PATH, credentials.headers("GET", STREAM_PATH))
+    with contextlib.closing(
+        Load(server.address[1], count, [upgrade], [subscription(topics)], ready=1 + len(topics))
+    ) as load:
+        load.subscribe()
+        load.measure()
+        yield load
 
 
 def _with_httpx(server: Server, count: int, warm_up: int) -> list[float]:
@@ -234,26 +264,35 @@ def run(quick: bool) -> list[Row]:
     flags = ["--no-limits", *(["--symbols", SYMBOL] if quick else [])]
     nothing = percentiles(_nothing(count, warm_up), MILLISECOND)
     rows = [Row(NAME, "application that does nothing", "request to reply", "ms", nothing)]
-    goal = "p50 < 2 ms, p99 < 8 ms"
+    readers = 5 if quick else READERS
+    crowd = f"{RATE} orders/s, {readers} readers"
 
-    def add(case: str, measure: str, samples: list[float], goal: str = "") -> None:
+    def add(case: str, measure: str, samples: list[float]) -> None:
         figures = percentiles(samples, MILLISECOND)
-        rows.append(
-            Row(NAME, case, measure, "ms", figures, figures["p50"] / nothing["p50"], "the reply of nothing", goal)
-        )
+        goal, met = "", None
+        if case == crowd and measure == "order to frame":
+            goal = f"p50 < {P50_GOAL:g} ms, p99 < {P99_GOAL:g} ms"
+            met = figures["p50"] < P50_GOAL and figures["p99"] < P99_GOAL
+        ratio = figures["p50"] / nothing["p50"]
+        rows.append(Row(NAME, case, measure, "ms", figures, ratio, "the reply of nothing", goal, met))
 
     cases = {
         f"{RATE} orders/s": [],
+        crowd: [],
         f"{RATE} orders/s, a snapshot each second": ["--snapshot-every", str(20 if quick else COMMANDS_A_SECOND)],
     }
-    for number, (case, more) in enumerate(cases.items()):
+    for case, more in cases.items():
         with temporary_directory() as data, running(data, *flags, *more) as server:
-            cpu, begin = server.cpu(), time.perf_counter()
-            sent = measure(server, count, warm_up)
-            share = (server.cpu() - cpu) / (time.perf_counter() - begin)
-            add(case, "order to frame", [order.framed - order.intended for order in sent], goal)
-            add(case, "order to reply", [order.replied - order.intended for order in sent])
-            rows.append(Row(NAME, case, "server CPU", "% of a core", {"": share * 100}))
-            if number == 0:
+            with _readers(server, readers) if case == crowd else contextlib.nullcontext() as load:
+                cpu, begin = server.cpu(), time.perf_counter()
+                sent = measure(server, count, warm_up)
+                seconds = time.perf_counter() - begin
+                share = (server.cpu() - cpu) / seconds
+                add(case, "order to frame", [order.framed - order.intended for order in sent])
+                add(case, "order to reply", [order.replied - order.intended for order in sent])
+                rows.append(Row(NAME, case, "server CPU", "% of a core", {"": share * 100}))
+                if load is not None:
+                    rows.append(Row(NAME, case, "frames to the readers", "/s", {"": load.report().frames / seconds}))
+            if not more and case != crowd:
                 add(f"{RATE} orders/s with httpx", "order to reply", _with_httpx(server, count, warm_up))
     return rows

@@ -37,21 +37,32 @@ POLL_SECONDS = 0.005
 
 
 class Process:
-    """A child on the server's core."""
+    """A child on a core of its own, by default the server's."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        """``arguments`` go to this Python."""
+    def __init__(
+        self, arguments: Sequence[str | Path], *, program: str | Path = sys.executable, core: int = SERVER_CORE
+    ) -> None:
+        """``arguments`` go to ``program``, by default this Python."""
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         own = os.sched_getaffinity(0)
         # The child inherits it, threads and all.
-        os.sched_setaffinity(0, {SERVER_CORE})
+        os.sched_setaffinity(0, {core})
         try:
             self._process = subprocess.Popen(
-                [sys.executable, *arguments], env=environment, stdout=subprocess.PIPE, text=True
+                [program, *arguments], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
         finally:
             os.sched_setaffinity(0, own)
         self.pid = self._process.pid
+
+    def say(self, line: str) -> None:
+        """Write a line to its standard input. Raises ``RuntimeError`` when it has ended."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise RuntimeError(f"expected a running child, but it ended with code {self._process.wait()}") from None
 
     def line(self) -> str:
         """The next line the child prints. Raises ``RuntimeError`` when it has ended instead."""
@@ -81,8 +92,9 @@ class Process:
         if self.running:
             self._process.send_signal(number)
         self._process.wait(timeout=START_SECONDS)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 class Server(Process):

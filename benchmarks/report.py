@@ -1,4 +1,4 @@
-"""What a benchmark gives back, and the one table all of it ends in."""
+"""What a benchmark gives back, and the tables that it ends in, one each."""
 
 import os
 import platform
@@ -16,7 +16,8 @@ class Row(msgspec.Struct, frozen=True):
     """One line of the table.
 
     ``figures`` maps ``""`` or a percentile's name to a value in ``unit``. ``ratio`` is the first figure over that of
-    ``rival``, measured in the same run; ``goal`` says in words what the project wants the figures to be.
+    ``rival``, measured in the same run; ``goal`` says in words what the project wants the figures to be, and ``met``
+    whether they are.
     """
 
     benchmark: str
@@ -27,6 +28,8 @@ class Row(msgspec.Struct, frozen=True):
     ratio: float | None = None
     rival: str = ""
     goal: str = ""
+    met: bool | None = None
+    note: str = ""
 
 
 class Environment(msgspec.Struct, frozen=True):
@@ -73,28 +76,29 @@ def _processor() -> str:
 
 
 def table(rows: Sequence[Row], where: Environment) -> str:
-    """All rows as aligned text, with the machine and its load above them."""
-    lines = [("benchmark", "case", "measure", "value", "ratio", "goal")]
-    before: Row | None = None
-    for row in rows:
-        same = before is not None and before.benchmark == row.benchmark
-        same_case = same and before is not None and before.case == row.case
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f} x {row.rival}"
-        lines.append(
-            ("" if same else row.benchmark, "" if same_case else row.case, row.measure, _value(row), ratio, row.goal)
-        )
-        before = row
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    texts.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(
-        [
-            f"{where.python}, {where.system}, {where.processor}, {where.cores} cores",
-            f"load average {where.load_before:.1f} before, {where.load_after:.1f} after (the run's own load included)",
-            "",
-            *texts,
-        ]
-    )
+    """The machine and its load, then a table of aligned text for each benchmark, with the ratios first."""
+    parts = [
+        f"{where.python}, {where.system}, {where.processor}, {where.cores} cores\n"
+        f"load average {where.load_before:.1f} before, {where.load_after:.1f} after (the run's own load included)"
+    ]
+    for benchmark in dict.fromkeys(row.benchmark for row in rows):
+        lines: list[tuple[str, ...]] = [("case", "ratio", "measure", "value", "goal")]
+        case = None
+        for row in rows:
+            if row.benchmark == benchmark:
+                ratio = "" if row.ratio is None else f"{row.ratio:.2f} x {row.rival}"
+                lines.append(("" if row.case == case else row.case, ratio, row.measure, _value(row), _remark(row)))
+                case = row.case
+        widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+        lines.insert(1, tuple("-" * width for width in widths))
+        texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+        parts.append("\n".join([benchmark, "", *(text.rstrip() for text in texts)]))
+    return "\n\n".join(parts)
+
+
+def _remark(row: Row) -> str:
+    goal = row.goal if row.met is None else f"{row.goal}: {'met' if row.met else 'missed'}"
+    return "; ".join(part for part in (goal, row.note) if part)
 
 
 def _value(row: Row) -> str:

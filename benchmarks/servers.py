@@ -1,11 +1,12 @@
-"""Servers that benchmarks start besides tickwire itself: ``python -m benchmarks.servers NAME [FRAMES]``.
+"""Servers that benchmarks start besides tickwire itself: ``python -m benchmarks.servers NAME [TOPICS SIZE]``.
 
-Each runs on uvloop, prints its address once it listens, and ends by SIGTERM. Those that publish do so 20 times a
-second, FRAMES frames at a time.
+Each runs on uvloop, prints its address once it listens, and ends by SIGTERM. Those that publish have TOPICS topics
+with payloads of SIZE bytes, and publish what standard input says (see ``source``).
 """
 
 import asyncio
 import contextlib
+import logging
 import socket
 import sys
 import time
@@ -18,38 +19,23 @@ from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.asyncio.server import serve as serve_websockets
 
 from benchmarks.processes import temporary_directory
+from benchmarks.source import SUBSCRIBED, Source, follow, requested_topics
 from tickwire.bus.feed import Listener
 from tickwire.keys.keyring import KeyRing
 from tickwire.stream.settings import StreamLimits, StreamSettings
 from tickwire.stream.transport import Stream, make_stream_protocol
-from tickwire.wire.envelope import data_frame
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import TopicKey
+from tickwire.wire.topics import TopicKey, parse_topic
 
-__all__ = ["KEY", "SECRET", "TOPIC", "TURNS_A_SECOND", "main"]
+__all__ = ["KEY", "SECRET", "SourceFeed", "main"]
 
 KEY, SECRET = "benchmark-key", "benchmark-secret"
-TOPIC = "ticker.BTCUSDT.PERP"
-TURNS_A_SECOND = 20
 
 _BODY = (
     b'{"order":{"orderId":"00000000-0000-4000-8000-000000000000","symbol":"BTCUSDT.PERP","side":"BUY",'
     b'"orderType":"LIMIT","quantity":"0.001","amount":null,"price":"70000.0","triggerPrice":null,"status":"NEW",'
     b'"timeInForce":"GTC","takeProfitPrice":null,"stopLossPrice":null,"leavesQty":"0.001"}}'
 )
-
-_ROW = {
-    "symbol": "BTCUSDT.PERP",
-    "volume24h": "18394.250731",
-    "turnover24h": "1378551217.40512",
-    "priceChange24h": "-412.7",
-    "bidPrice": "74937.0",
-    "askPrice": "74937.1",
-    "lastPrice": "74937.1",
-    "markPrice": "74935.8",
-    "indexPrice": "74933.2",
-    "fundingRate": "0.0001",
-}
 
 
 async def _nothing(
@@ -79,86 +65,94 @@ async def _serve(**settings: Any) -> None:
     await uvicorn.Server(config).serve(sockets=[_listener()])
 
 
-async def _serve_nothing(_frames: int) -> None:
+async def _serve_nothing() -> None:
     await _serve(ws="none")
 
 
-def _frame() -> bytes:
-    """A ticker frame of some 320 bytes."""
-    return data_frame(TOPIC, time.time_ns(), "UPDATE", (_ROW,))
+class SourceFeed:
+    """A ``bus.Feed`` straight from a source: the real hub and transport, without an engine behind them."""
 
-
-class _TickerFeed:
-    """A feed that publishes one ticker frame again and again."""
-
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._keys = [TopicKey.of(parse_topic(name), "") for name in source.names]
+        self._numbers = {key: number for number, key in enumerate(self._keys)}
         self._listener: Listener
-        self._joined: dict[TopicKey, None] = {}
 
-    def refusal(self, _key: TopicKey) -> ApiError | None:
-        return None
+    def refusal(self, key: TopicKey) -> ApiError | None:
+        """Topics of the source alone can be had."""
+        return None if key in self._numbers else ApiError("InvalidSymbol", f"no topic {key.topic.name!r}")
 
     def listen(self, listener: Listener) -> None:
+        """Send every payload to ``listener``, read or not."""
         self._listener = listener
 
     def join(self, keys: Sequence[TopicKey], then: Callable[[list[bytes]], None]) -> None:
-        self._joined.update(dict.fromkeys(keys))
-        then([data_frame(key.topic.name, time.time_ns(), "SNAPSHOT", (_ROW,)) for key in keys])
+        """Nothing is ever under way, so the newest state is true at once."""
+        then([self._source.newest(self._numbers[key]) for key in keys])
 
     def leave(self, _key: TopicKey) -> None:
-        pass
+        """The source goes on."""
 
     def settle(self, then: Callable[[], None]) -> None:
+        """Nothing is ever under way."""
         then()
 
-    async def publish(self, frames: int) -> None:
-        while True:
-            await asyncio.sleep(1 / TURNS_A_SECOND)
-            for _ in range(frames):
-                for key in self._joined:
-                    self._listener(key, _frame())
+    def publish(self, topic: int, payload: bytes) -> None:
+        """Hand one payload to the hub."""
+        self._listener(self._keys[topic], payload)
 
 
-async def _serve_stream(frames: int) -> None:
-    """The stream's own transport, hub and outboxes, with a constant feed."""
-    feed = _TickerFeed()
+async def _serve_stream(source: Source) -> None:
+    """The stream's own transport, hub and outboxes."""
+    feed = SourceFeed(source)
     with temporary_directory() as directory:
         keys = KeyRing.open(directory)
         keys.create("demo", ("read",), key=KEY, secret=SECRET)
         stream = Stream(feed, keys, time.time_ns, StreamSettings(limits=StreamLimits.unlimited()))
-        task = asyncio.create_task(feed.publish(frames))
+        task = asyncio.create_task(follow(source, feed.publish))
         await _serve(ws=make_stream_protocol(stream))
         task.cancel()
         keys.close()
 
 
-async def _serve_broadcast(frames: int) -> None:
+async def _serve_deflated(source: Source) -> None:
+    await _serve_broadcast(source, "deflate")
+
+
+async def _serve_broadcast(source: Source, compression: str | None = None) -> None:
     """``websockets`` with its own ``broadcast``."""
-    connections: set[ServerConnection] = set()
+    logging.getLogger("websockets").setLevel(logging.CRITICAL)  # readers just vanish
+    topics: dict[str, set[ServerConnection]] = {name: set() for name in source.names}
+    readers = list(topics.values())
 
     async def handle(connection: ServerConnection) -> None:
-        connections.add(connection)
         try:
-            await connection.recv()  # the subscription; answered as the reader expects it
-            await connection.send(data_frame(TOPIC, time.time_ns(), "SNAPSHOT", (_ROW,)).decode())
-            await connection.wait_closed()
+            async for message in connection:
+                for name in requested_topics(message):
+                    topics[name].add(connection)
+                await connection.send(SUBSCRIBED)
         finally:
-            connections.remove(connection)
+            for connections in readers:
+                connections.discard(connection)
 
-    async with serve_websockets(handle, sock=_listener(), compression=None):
-        while True:
-            await asyncio.sleep(1 / TURNS_A_SECOND)
-            for _ in range(frames):
-                broadcast(connections, _frame().decode())
+    def publish(topic: int, payload: bytes) -> None:
+        broadcast(readers[topic], payload.decode())
 
-
-_SERVERS = {"nothing": _serve_nothing, "stream": _serve_stream, "broadcast": _serve_broadcast}
+    async with serve_websockets(handle, sock=_listener(), compression=compression, ping_interval=None):
+        await follow(source, publish)
 
 
-def main(name: str, frames: int = 1) -> None:
+_SERVERS = {
+    "stream": _serve_stream,
+    "broadcast": _serve_broadcast,
+    "broadcast-deflate": _serve_deflated,
+}
+
+
+def main(name: str, topics: int = 1, size: int = 320) -> None:
     """Run the server of this name until it is told to stop."""
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_SERVERS[name](frames))
+        uvloop.run(_serve_nothing() if name == "nothing" else _SERVERS[name](Source(topics, size)))
 
 
 if __name__ == "__main__":

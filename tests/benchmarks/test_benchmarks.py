@@ -5,11 +5,15 @@ import math
 import socket
 import threading
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
-from benchmarks.__main__ import NAMES, main
-from benchmarks.clients import Credentials, HttpConnection, Reply, request
+from benchmarks import build
+from benchmarks.__main__ import NAMES, STREAM, main
+from benchmarks.clients import Credentials, HttpConnection, Reply
+from benchmarks.clients import request as http_request
+from benchmarks.curves import CURVES
 from benchmarks.report import Environment, Row, percentiles, table
 
 from tickwire.wire.signing import sign
@@ -22,8 +26,13 @@ class Written(msgspec.Struct, forbid_unknown_fields=True):
     rows: list[Row]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_each_benchmark_runs(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+# The curves run with their drawing, below.
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "curves"])
+def test_each_benchmark_runs(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    if name in STREAM:
+        request.getfixturevalue("compiler")
     file = tmp_path / "figures.json"
     assert main([name, "--quick", "--json", str(file)]) == 0
     written = msgspec.json.decode(file.read_bytes(), type=Written)
@@ -57,6 +66,16 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "got fastest" in capsys.readouterr().err
 
 
+def test_what_can_not_be_run_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "BUILD", tmp_path)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CC", raising=False)
+    assert main(["stalled", "--quick"]) == 0
+    assert "stalled left out: load.c: expected a C compiler" in capsys.readouterr().err
+
+
 def test_percentiles_are_samples_by_nearest_rank() -> None:
     samples = [float(number) for number in range(1000, 0, -1)]
     assert percentiles(samples, 10.0) == {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
@@ -65,28 +84,48 @@ def test_percentiles_are_samples_by_nearest_rank() -> None:
         percentiles([])
 
 
-def test_the_table_names_each_benchmark_and_case_once() -> None:
+def test_there_is_a_table_a_benchmark_with_the_ratios_first() -> None:
     where = Environment("CPython 3.11.0", "Linux 6", "a processor", 2, 0.25, 1.5)
     rows = [
-        Row("first", "one", "latency", "ms", {"p50": 0.1234, "p99": 12.34}, 2.5, "rival", "p50 < 2 ms"),
-        Row("first", "one", "rate", "/s", {"": 1234567.0}),
+        Row("first", "one", "latency", "ms", {"p50": 0.1234, "p99": 12.34}, 2.5, "rival", "p50 < 2 ms", True),
+        Row("first", "one", "rate", "/s", {"": 1234567.0}, goal="> 2,000,000", met=False, note="a busy machine"),
         Row("second", "one", "rate", "/s", {"": 1.0}),
     ]
     assert table(rows, where).splitlines() == [
         "CPython 3.11.0, Linux 6, a processor, 2 cores",
         "load average 0.2 before, 1.5 after (the run's own load included)",
         "",
-        "benchmark  case  measure  value                   ratio         goal",
-        "---------  ----  -------  ----------------------  ------------  ----------",
-        "first      one   latency  p50 0.123  p99 12.3 ms  2.50 x rival  p50 < 2 ms",
-        "                 rate     1,234,567 /s",
-        "second     one   rate     1.00 /s",
+        "first",
+        "",
+        "case  ratio         measure  value                   goal",
+        "----  ------------  -------  ----------------------  -----------------------------------",
+        "one   2.50 x rival  latency  p50 0.123  p99 12.3 ms  p50 < 2 ms: met",
+        "                    rate     1,234,567 /s            > 2,000,000: missed; a busy machine",
+        "",
+        "second",
+        "",
+        "case  ratio  measure  value    goal",
+        "----  -----  -------  -------  ----",
+        "one          rate     1.00 /s",
     ]
+
+
+@pytest.mark.usefixtures("compiler")
+def test_stream_stands_for_the_stream_benchmarks_and_curves_are_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert set(STREAM) < set(NAMES)
+    assert main(["curves", "--quick", "--draw", str(tmp_path)]) == 0
+    capsys.readouterr()
+    for curve in CURVES:
+        text = (tmp_path / f"cost-by-{curve.replace(' ', '-')}.svg").read_text()
+        root = ElementTree.fromstring(text)
+        assert len(root.findall("{http://www.w3.org/2000/svg}polyline")) == (2 if curve == CURVES[1] else 3)
 
 
 def test_a_request_is_signed_over_what_is_sent() -> None:
     credentials = Credentials("key", "secret", "1700000000")
-    head, _, body = request("POST", "/api/v1/trade/order", b"{}", credentials, x_more="1").partition(b"\r\n\r\n")
+    head, _, body = http_request("POST", "/api/v1/trade/order", b"{}", credentials, x_more="1").partition(b"\r\n\r\n")
     assert body == b"{}"
     assert head.decode().split("\r\n") == [
         "POST /api/v1/trade/order HTTP/1.1",

@@ -1,0 +1,86 @@
+"""One measurement of a stream: a server publishes for some seconds to many readers."""
+
+import contextlib
+import gc
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from benchmarks.load import Load, Report
+from benchmarks.processes import allow_many_files
+from benchmarks.publishers import Publisher, started
+from benchmarks.source import Source
+
+__all__ = ["Delivery", "deliver", "one", "readers_of", "subscriptions"]
+
+# Once, before anything is counted: sockets and allocators have then seen a frame.
+_WARM_UP_TURNS = 5
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """What came of it. ``expected`` frames is what was published times who subscribed; ``cpu`` is the server's."""
+
+    published: int
+    expected: int
+    cpu: float
+    report: Report
+
+    @property
+    def share(self) -> float:
+        """The part of the frames that arrived; a snapshot in place of several makes it smaller."""
+        return self.report.frames / self.expected
+
+    @property
+    def cpu_per_delivery(self) -> float:
+        """Server CPU seconds a frame at a reader."""
+        return self.cpu / max(1, self.report.frames)
+
+
+def subscriptions(topics: int, each: int) -> list[list[str]]:
+    """So many different sets of ``each`` topics that every topic is in equally many of them."""
+    names = Source(topics, 320).names
+    return [[names[(first + step) % topics] for step in range(each)] for first in range(topics)]
+
+
+@contextlib.contextmanager
+def readers_of(
+    publisher: Publisher, readers: int, sets: Sequence[Sequence[str]], *, deflate: bool = False, receive_buffer: int = 0
+) -> Iterator[Load]:
+    """So many readers of a server, subscribed, for the time of a block."""
+    allow_many_files(2 * readers + 1000)
+    load = Load(
+        publisher.port, readers, publisher.requests(sets, deflate=deflate), publisher.messages(sets),
+        ready=publisher.ready(len(sets[0])), topics=1000, receive_buffer=receive_buffer,
+    )  # fmt: skip
+    try:
+        load.subscribe()
+        yield load
+    finally:
+        load.close()
+
+
+def deliver(publisher: Publisher, load: Load, fan_out: float, rate: float, together: int, seconds: float) -> Delivery:
+    """``together`` frames ``rate`` times a second, each for ``fan_out`` readers."""
+    gc.collect()
+    load.measure()
+    cpu = publisher.cpu()
+    published = publisher.publish(rate, together, seconds)
+    expected = round(published * fan_out)
+    report = load.settle(expected)
+    return Delivery(published, expected, publisher.cpu() - cpu, report)
+
+
+def one(
+    name: str, *, topics: int = 1, each: int = 1, size: int = 320, readers: int, rate: float, together: int = 1,
+    seconds: float, deflate: bool = False,
+) -> Delivery:  # fmt: skip
+    """A server of its own with ``readers`` readers of ``each`` of ``topics`` topics. Raises ``MissingTool``."""
+    if readers % topics:
+        raise ValueError(
+            f"readers: expected a multiple of the {topics} topics, so that all have as many, got {readers}"
+        )
+    sets = subscriptions(topics, each)
+    with started(name, topics, size) as publisher, readers_of(publisher, readers, sets, deflate=deflate) as load:
+        fan_out = readers * each / topics
+        deliver(publisher, load, fan_out, rate, together, _WARM_UP_TURNS / rate)
+        return deliver(publisher, load, fan_out, rate, together, seconds)

@@ -21,9 +21,18 @@ app = App(
 for _name, _place, _help in (
     ("serve", "tickwire.cli.serve:serve_app", "Start the exchange: REST, stream and documents on one port."),
     ("watch", "tickwire.cli.watch:watch_app", "Follow topics of the stream in the terminal."),
+    ("order", "tickwire.cli.order:order_app", "Place an order."),
+    ("cancel", "tickwire.cli.order:cancel_app", "Cancel open orders."),
+    ("orders", "tickwire.cli.account:orders_app", "Show the open orders."),
+    ("positions", "tickwire.cli.account:positions_app", "Show the positions."),
+    ("leverage", "tickwire.cli.account:leverage_app", "Set leverage and kind of margin of a perpetual."),
+    ("margin", "tickwire.cli.account:margin_app", "Add margin to an isolated position, or take some out."),
+    ("account", "tickwire.cli.account:account_app", "Show the account: its sums, margins and balances."),
+    ("history", "tickwire.cli.account:history_app", "Show past orders and executions."),
     ("key", "tickwire.cli.keys:key_app", "Create, list and revoke API keys."),
     ("verify", "tickwire.cli.verify:verify_app", "Replay a data directory's journal and compare what was stored."),
     ("export", "tickwire.cli.export:export_app", "Write executions, orders, balances and candles as Parquet or CSV."),
+    ("completion", "tickwire.cli.completion:completion_app", "Print or install a script that completes commands."),
     ("config", "tickwire.cli.serve:config_app", "Print every setting with its value and meaning."),
 ):
     # The line for the list of commands; it would replace what the command that is called has to say for itself.

@@ -1,11 +1,13 @@
 """The `tickwire` script as a shell sees it."""
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 from tickwire import __version__
+from tickwire.service.reference.commands import commands_page
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +37,14 @@ def test_help_of_a_command_is_all_that_it_has_to_say() -> None:
     assert "tickwire verify --data /var/lib/tickwire --json" in own
 
 
+def test_every_command_shows_examples_of_itself() -> None:
+    for part in commands_page().split("\n## `")[1:]:
+        command, _, text = part.partition("`")
+        examples = text.partition("Examples:")[2]
+        assert re.search(rf"^ *(.*\| |eval \"\$\()?{command}( |$)", examples, re.MULTILINE), f"{command} has no example"
+
+
 def test_unknown_command_is_an_error() -> None:
     result = run("no-such-command")
-    assert result.returncode != 0
+    assert result.returncode == 2
     assert "no-such-command" in result.stdout + result.stderr

@@ -23,7 +23,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     # The examples run in directories of their own, where a relative PYTHONPATH would lead nowhere.
     environment |= {"XDG_CACHE_HOME": str(home / "cache"), "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(SOURCES)}
     command = [sys.executable, "-m", "tickwire.cli", "serve", "--port", "0", "--data", str(data)]
-    command += ["--demo-key", "tutorial-key", "--demo-secret", "tutorial-secret", "--symbols", "BTCUSDT.PERP,BTCUSDT"]
+    command += [
+        "--demo-key",
+        "tutorial-key",
+        "--demo-secret",
+        "tutorial-secret",
+        "--symbols",
+        "BTCUSDT.PERP,ETHUSDT.PERP,BTCUSDT",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         try:

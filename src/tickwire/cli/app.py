@@ -16,6 +16,14 @@ __all__ = ["app", "main"]
 app = App(
     name="tickwire",
     help="A derivatives exchange's real-time API (stream, REST and the exchange itself) on your own machine.",
+    help_epilogue="""Examples:
+
+    tickwire serve
+
+    tickwire watch ticker.BTCUSDT.PERP
+
+    tickwire order buy BTCUSDT.PERP 0.01
+""",
     version=__version__,
 )
 for _name, _place, _help in (

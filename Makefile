@@ -87,7 +87,7 @@ docs: $(DEV) ## write the generated reference pages
 .PHONY: lock
 lock: $(DEV) ## remake the lock files (ARGS: flags of `uv pip compile`)
 	$(UV_COMPILE) $(ARGS) --output-file requirements.lock
-	$(UV_COMPILE) $(ARGS) --group dev --extra export --constraint requirements.lock --output-file requirements-dev.lock
+	$(UV_COMPILE) $(ARGS) --group dev --extra parquet --constraint requirements.lock --output-file requirements-dev.lock
 
 .PHONY: clean
 clean: ## remove the environment, caches and builds (never tickwire-data/)

@@ -17,7 +17,7 @@ export_app = App(
     help="""Write executions, orders, balances and candles of a data directory as files for other tools.
 
 One file a table. Columns have the names of the API; decimals are texts, times nanoseconds since 1970 (in Parquet a
-timestamp in UTC). Parquet needs pyarrow: pip install 'tickwire[export]'. A server may be running on the directory:
+timestamp in UTC). Parquet needs pyarrow: pip install 'tickwire[parquet]'. A server may be running on the directory:
 what is written is of one moment.
 """,
     help_epilogue="""Examples:

@@ -40,6 +40,7 @@ class Found:
     url: str
     key: str
     secret: str
+    certificate: str | None = None  # the file of one that this machine's server has made itself known by
 
 
 class NoServer(Exception):
@@ -71,7 +72,7 @@ class Target:
             given = {"TICKWIRE_URL": url, "TICKWIRE_API_KEY": self.key, "TICKWIRE_API_SECRET": self.secret}
             missing = " ".join(name for name, value in given.items() if value is None)
             raise NoServer(f"no such server found on this machine: start one with tickwire serve, or set {missing}")
-        return Found(server.url, self.key or server.demo_key, self.secret or server.demo_secret)
+        return Found(server.url, self.key or server.demo_key, self.secret or server.demo_secret, server.certificate)
 
 
 def advice(code: str, otherwise: str = "") -> str:

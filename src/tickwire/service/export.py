@@ -221,7 +221,7 @@ def _parquet_writer() -> Callable[[Path, list[Column]], _Writer]:
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise ExportError(
-            f"Parquet needs pyarrow, which is not installed: {sys.executable} -m pip install 'tickwire[export]'"
+            f"Parquet needs pyarrow, which is not installed: {sys.executable} -m pip install 'tickwire[parquet]'"
             " (or pyarrow alone), or use --to csv"
         ) from None
     types = {

@@ -113,6 +113,11 @@ class Hub:
         """How many sockets an API key has open."""
         return len(self._readers.get(key, ()))
 
+    @property
+    def behind(self) -> bool:
+        """Whether any reader has not taken what was written to it."""
+        return any(reader.outbox.paused for readers in self._readers.values() for reader in readers)
+
     def close_key(self, key: str) -> None:
         """Close every socket of a revoked API key."""
         for reader in tuple(self._readers.get(key, ())):

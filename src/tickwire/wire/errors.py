@@ -52,6 +52,11 @@ _CATALOGUE = (
     ErrorCode("TooManyOrders", 400, "too many open orders", "Cancel some orders of this symbol first."),
     ErrorCode("InvalidMargin", 400, "the margin change is not possible", "Isolated positions only, within bounds."),
     ErrorCode("OpenOrdersExist", 400, "the margin type is fixed while orders or a position are open", "Close them."),
+    # A server that replays a recording.
+    ErrorCode(
+        "ReplayOnly", 400, "this server replays a recording: nothing can be traded or changed", "Use tickwire serve."
+    ),
+    ErrorCode("NotRecorded", 400, "the recording does not hold this", "Record it: the message says what is there."),
     # Operations on the stream (contract section 3.2).
     ErrorCode("InvalidTopic", 400, "no such topic", "See the table of topics."),
     ErrorCode("TooManyTopics", 400, "too many topics", "Split the frame, or open another socket."),

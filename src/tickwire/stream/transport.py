@@ -31,6 +31,7 @@ from tickwire.stream.hub import Hub, Reader
 from tickwire.stream.log import StreamLog
 from tickwire.stream.session import UNANSWERED_COST, Session, Step
 from tickwire.stream.settings import StreamCounters, StreamSettings
+from tickwire.stream.writer import Writer
 from tickwire.wire.closes import CLOSES, Close
 
 __all__ = ["PROTOCOL_CLOSES", "Stream", "StreamProtocol", "make_stream_protocol"]
@@ -121,6 +122,7 @@ class StreamProtocol(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._session: Session | None = None  # until the handshake is through
         self._reader: Reader
+        self._writer: Writer
         self._decoder: codecs.IncrementalDecoder | None = None  # of the message under way, if it is text
         self._fragments: list[Any] = []  # of it, all str or all bytes
         self._number = 0  # of this process's streams
@@ -166,6 +168,7 @@ class StreamProtocol(asyncio.Protocol):
         if self._end is not None:
             self._end.cancel()
         if self._session is not None:
+            self._writer.stop()
             self._stream.counters.closed(self._closed_as)
             self._log_end(self._session)
 
@@ -260,10 +263,11 @@ class StreamProtocol(asyncio.Protocol):
         stream.counters.connections += 1
         self._number = stream.counters.connections
         self._opened_at = now
+        self._writer = Writer(self._transport)
         self._reader = Reader(
             stream.hub,
             key.key,
-            self._transport.write,
+            self._writer.write,
             self.close,
             deflate=bool(self._protocol.extensions),
             held_bytes=stream.settings.held_bytes,

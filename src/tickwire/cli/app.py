@@ -37,6 +37,7 @@ for _name, _place, _help in (
     ("margin", "tickwire.cli.account:margin_app", "Add margin to an isolated position, or take some out."),
     ("account", "tickwire.cli.account:account_app", "Show the account: its sums, margins and balances."),
     ("history", "tickwire.cli.account:history_app", "Show past orders and executions."),
+    ("bench", "tickwire.cli.bench:bench_app", "Load a server with many readers and measure what they get."),
     ("key", "tickwire.cli.keys:key_app", "Create, list and revoke API keys."),
     ("record", "tickwire.cli.record:record_app", "Keep what the stream sends, frame by frame."),
     ("replay", "tickwire.cli.replay:replay_app", "Serve a recording as if it happened now."),

@@ -18,6 +18,9 @@ BIN := $(VENV)/bin
 # the second stamp only ever adds packages, and `make serve` and `make test` can come in any order.
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+# There when `make compiled` has put the compiled core into the environment.
+COMPILED := $(VENV)/.compiled-installed
+SOURCES := $(shell find src/tickwire -name '*.py' -o -name '*.toml') hatch_build.py
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 # Without MAKEFLAGS, or a make inside a test would take over this one's flags and variables.
@@ -33,7 +36,13 @@ define install
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || "$(PYTHON)" -m venv --clear $(VENV)
 	@$(PIP) install --require-hashes -r $(1)
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@rm -f $(COMPILED)
 endef
+
+# Once the core has been compiled, it is compiled again when the sources have changed.
+ifneq ($(wildcard $(COMPILED)),)
+serve test bench: $(COMPILED)
+endif
 
 .PHONY: help
 help: ## list the targets
@@ -78,6 +87,19 @@ bench: $(DEV) ## run the benchmarks (ARGS: flags of the benchmarks)
 .PHONY: compliance
 compliance: $(DEV) ## run the Autobahn cases (ARGS: cases such as 7.1.5 or "12.*")
 	@$(CLEAN_ENV) $(BIN)/python -m compliance $(ARGS)
+
+.PHONY: compiled
+compiled: $(COMPILED) ## compile the core with mypyc; the server then runs on it
+
+$(COMPILED): $(DEV) $(SOURCES)
+	@echo "compiling the core, which takes a minute ..." >&2
+	@HATCH_BUILD_HOOK_ENABLE_CUSTOM=true $(PIP) install --no-deps --no-build-isolation --force-reinstall .
+	@touch $@
+
+.PHONY: plain
+plain: $(DEV) ## go back to the core in plain Python
+	@$(PIP) install --no-deps --no-build-isolation --force-reinstall -e .
+	@rm -f $(COMPILED)
 
 .PHONY: docs
 docs: $(DEV) ## write the generated reference pages

@@ -1,120 +1,90 @@
-"""The pure engine in this process: commands a second, the time of each, and the memory of a resting order.
+"""The engine in a process of its own: commands a second of CPU, the time of each, the memory of a resting order.
 
 A mixed flow in one perpetual, seeded: 60 % limit orders within 50 ticks of the middle (some of which trade), 30 %
-cancellations, 10 % market orders. Once all of it from house accounts, which keep no history, and once from clients'
-accounts, for which every execution is rendered as the row the history keeps.
+cancellations, 10 % market orders, every one with its margin check. Once from house accounts, which keep no history, and
+once from clients' accounts, of which every execution is noted (its rows are made when the journal asks for them: see
+the benchmark ``journal``). Both on plain Python and on the core that mypyc has compiled, where there is a compiler.
+
+Rivals are the matching engines on PyPI that still install, given the same flow, in an environment of their own. They
+match and cancel and that is all: no accounts, no margins, no fees, no history. A ratio is of commands a second, and for
+the compiled core of its time to that of plain Python.
 """
 
 import gc
-import importlib.resources
-import time
+import os
+import subprocess
+import sys
 import tracemalloc
-from random import Random
+from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from benchmarks.build import BUILD, MissingTool
+from benchmarks.compiled import ROOT, compiled_package
+from benchmarks.flow import MIDDLE, START, Flow, Timed, draw
+from benchmarks.processes import temporary_directory
+from benchmarks.replay import Drawn, Replayed
 from benchmarks.report import Row, percentiles
-from tickwire.exchange.commands import (
-    CancelOrder,
-    Command,
-    CreateAccount,
-    Deposit,
-    OrderType,
-    PlaceOrder,
-    Tick,
-    VenuePrices,
-)
-from tickwire.exchange.engine import Engine
-from tickwire.exchange.instruments import MONEY_UNIT, Instrument, load_instruments
-from tickwire.exchange.settings import EngineSettings
+from benchmarks.rivals.install import python_with_engines
+from tickwire.exchange.commands import CancelOrder, OrderType, PlaceOrder
 from tickwire.wire.intervals import SECOND
 
-__all__ = ["START", "SYMBOL", "default_instruments", "run"]
+__all__ = ["run"]
 
 NAME = "engine"
-SYMBOL = "BTCUSDT.PERP"
-START = 1_765_975_842 * SECOND
-MIDDLE = 749_370  # ticks
-ACCOUNTS = 20
-STEP = 1_000_000  # ns between two commands
+GOAL = 150_000  # commands a second
+RIVALS = ("lightmatchingengine", "pyorderbook", "order-matching")
+RIVAL_SECONDS = 5.0  # after which a slow one is stopped
+COMPILED = BUILD / "compiled"
+# How far from the middle a market order may go: as the contract's maximum slippage, 0.25 %.
+WORST = MIDDLE // 400
 
 
-def default_instruments() -> dict[str, Instrument]:
-    """What a server opens by default."""
-    return load_instruments(importlib.resources.files("tickwire.exchange").joinpath("instruments.toml").read_text())
+def _replayed(file: Path, package: Path) -> Replayed:
+    """What a child says that takes tickwire from ``package``."""
+    path = [str(package), str(ROOT)]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.replay", str(file)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return msgspec.json.decode(done.stdout, type=Replayed)
 
 
-class Flow:
-    """An engine and the commands that come to it."""
+def _plain(commands: list[Timed]) -> list[list[Any]]:
+    """The flow for rivals. An order's id is its number among the orders, as the engine counts them."""
+    flow: list[list[Any]] = []
+    placed = 0
+    for _, command in commands:
+        if isinstance(command, CancelOrder):
+            flow.append(["cancel", command.order_id])
+        elif isinstance(command, PlaceOrder):
+            placed += 1
+            if command.type == OrderType.MARKET:
+                flow.append(["market", placed, command.side, MIDDLE + command.side * WORST, command.quantity])
+            else:
+                flow.append(["limit", placed, command.side, command.price, command.quantity])
+    return flow
 
-    def __init__(self, house: bool, seed: int = 1) -> None:
-        instruments = {SYMBOL: default_instruments()[SYMBOL]}
-        self.engine = Engine(instruments, EngineSettings(max_open_orders=10**9))
-        self._random = Random(seed)
-        self._time = START
-        self._names = [f"account-{number}" for number in range(ACCOUNTS)]
-        self.open: list[tuple[str, int]] = []
-        self.apply(Tick())
-        self.apply(VenuePrices(SYMBOL, (MIDDLE,) * 3))
-        for name in self._names:
-            self.apply(CreateAccount(name, house))
-            self.apply(Deposit(name, "USDT", 10**9 * MONEY_UNIT))
 
-    def apply(self, command: Command) -> float:
-        """Apply one command; the seconds it took."""
-        self._time += STEP
-        begin = time.perf_counter()
-        events = self.engine.apply(self._time, command)
-        took = time.perf_counter() - begin
-        if events.error is not None:
-            raise RuntimeError(f"expected an accepted command, got {events.error} for {command}")
-        if isinstance(command, PlaceOrder) and events.order is not None and events.order.level is not None:
-            self.open.append((command.account, events.order.id))
-        return took
-
-    def limit_order(self, nearest: int = -2) -> PlaceOrder:
-        """A limit order at ``nearest`` to 50 ticks from the middle; a negative distance is beyond it."""
-        random = self._random
-        side = random.choice((1, -1))
-        price = MIDDLE - side * random.randint(nearest, 50)
-        return PlaceOrder(
-            random.choice(self._names),
-            SYMBOL,
-            side,
-            OrderType.LIMIT,
-            quantity=random.randint(1_000, 100_000),
-            price=price,
+def _rivals(flow: bytes) -> dict[str, float]:
+    """Their commands a second; of none where they can't be installed."""
+    try:
+        python = python_with_engines()
+    except MissingTool as error:
+        print(f"the rivals are left out: {error}", file=sys.stderr)
+        return {}
+    rates = {}
+    program = Path(__file__).with_name("rivals") / "engines.py"
+    for name in RIVALS:
+        done = subprocess.run(
+            [python, program, name, str(RIVAL_SECONDS)], input=flow, stdout=subprocess.PIPE, check=True
         )
-
-    def command(self) -> Command:
-        """The next one of the flow."""
-        random = self._random
-        share = random.random()
-        if share < 0.3:
-            orders = self.engine.accounts
-            while self.open:
-                index = random.randrange(len(self.open))
-                name, order_id = self.open[index]
-                self.open[index] = self.open[-1]
-                self.open.pop()
-                if order_id in orders[name].orders:  # it may have filled since
-                    return CancelOrder(name, SYMBOL, order_id)
-        market = self.engine.markets[SYMBOL]
-        if share > 0.9 and market.book.best_bid is not None and market.book.best_ask is not None:
-            return PlaceOrder(
-                random.choice(self._names), SYMBOL, random.choice((1, -1)), OrderType.MARKET,
-                quantity=random.randint(1_000, 50_000),
-            )  # fmt: skip
-        return self.limit_order()
-
-
-def _timed(house: bool, count: int) -> list[float]:
-    flow = Flow(house)
-    for _ in range(count // 10):
-        flow.apply(flow.command())
-    gc.collect()
-    gc.freeze()  # as the server does
-    times = [flow.apply(flow.command()) for _ in range(count)]
-    gc.unfreeze()
-    return times
+        count, took = msgspec.json.decode(done.stdout, type=tuple[int, float])
+        rates[name] = count / took
+    return rates
 
 
 def _memory(count: int) -> tuple[float, float]:
@@ -135,26 +105,56 @@ def _memory(count: int) -> tuple[float, float]:
     return used / count, (len(flow.engine.dump()) - empty) / count
 
 
+def _compiled() -> Path | None:
+    try:
+        return compiled_package(COMPILED)
+    except RuntimeError as error:
+        print(f"the compiled core is left out: {error}", file=sys.stderr)
+        return None
+
+
 def run(quick: bool) -> list[Row]:
-    """100,000 commands a case, quick 500."""
+    """100,000 commands a case. Quick 500, and nothing is compiled or installed for it: plain Python alone."""
     count = 500 if quick else 100_000
-    house = _timed(True, count)
-    recorded = _timed(False, count)
+    package = None if quick else _compiled()
+    rows: list[Row] = []
+    rates: dict[str, float] = {}
+    drawn: list[Timed] = []
+    with temporary_directory() as directory:
+        for case, house in (("house accounts", True), ("clients' accounts", False)):
+            opening, drawn = draw(house, count)
+            file = directory / "flow"
+            file.write_bytes(msgspec.msgpack.encode(Drawn(opening, drawn)))
+            plain = _replayed(file, ROOT / "src")
+            rates[case] = plain.count / plain.seconds
+            rows += _rows(case, plain, None)
+            if package is not None:
+                compiled = _replayed(file, package)
+                if compiled.state != plain.state or not compiled.compiled:
+                    raise RuntimeError("the compiled core has come to another state than the plain one")
+                rows += _rows(f"{case}, compiled", compiled, plain)
+    flow = msgspec.json.encode(_plain(drawn))
+    for name, rate in ({} if quick else _rivals(flow)).items():
+        ratio = rate / rates["house accounts"]
+        rows.append(Row(NAME, f"rival {name}", "commands", "/s", {"": rate}, ratio, "tickwire"))
     memory, stored = _memory(count // 5)
-    rival = "house"
-    rows = []
-    for case, times in (("house accounts", house), ("clients' accounts", recorded)):
-        ratio = None if times is house else sum(house) / sum(times)
-        figures = percentiles(times, 1e-6)
-        rows += [
-            Row(NAME, case, "commands", "/s", {"": count / sum(times)}, ratio, rival if ratio else ""),
-            Row(
-                NAME, case, "a command", "us", figures,
-                figures["p50"] / percentiles(house, 1e-6)["p50"] if ratio else None, rival if ratio else "",
-            ),
-        ]  # fmt: skip
     return [
         *rows,
         Row(NAME, "a resting order", "in memory", "bytes", {"": memory}),
-        Row(NAME, "a resting order", "in a snapshot", "bytes", {"": stored}),
+        Row(NAME, "a resting order", "in a snapshot", "bytes", {"": stored}, stored / memory, "in memory"),
+    ]
+
+
+def _rows(case: str, found: Replayed, plain: Replayed | None) -> list[Row]:
+    figures = percentiles(found.times, 1e-6)
+    rate = found.count / found.seconds
+    if plain is None:
+        return [
+            Row(NAME, case, "commands", "/s", {"": rate}, goal=f"{GOAL:,}", met=rate >= GOAL),
+            Row(NAME, case, "a command", "us", figures),
+        ]
+    faster, sooner = rate * plain.seconds / plain.count, figures["p50"] / percentiles(plain.times, 1e-6)["p50"]
+    return [
+        Row(NAME, case, "commands", "/s", {"": rate}, faster, "plain Python", f"{GOAL:,}", rate >= GOAL),
+        Row(NAME, case, "a command", "us", figures, sooner, "plain Python"),
     ]

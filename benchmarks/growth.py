@@ -9,7 +9,7 @@ import gc
 import time
 from random import Random
 
-from benchmarks.engine import MIDDLE, START, SYMBOL, default_instruments
+from benchmarks.flow import MIDDLE, START, SYMBOL, default_instruments
 from benchmarks.report import Row, percentiles
 from tickwire.exchange.commands import (
     CancelOrder,

@@ -10,7 +10,7 @@ import time
 import msgspec
 import uvloop
 
-from benchmarks.engine import START, SYMBOL, Flow
+from benchmarks.flow import START, SYMBOL, Flow
 from benchmarks.processes import load_on_its_core, temporary_directory
 from benchmarks.report import Row, percentiles
 from tickwire.exchange.commands import PlaceOrder

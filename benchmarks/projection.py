@@ -8,7 +8,7 @@ every price concerns them; every topic of every market. The rival is the engine 
 import gc
 import time
 
-from benchmarks.engine import START, SYMBOL, default_instruments
+from benchmarks.flow import START, SYMBOL, default_instruments
 from benchmarks.idle_server import all_topics
 from benchmarks.report import Row, percentiles
 from tickwire.exchange.commands import Command, CreateAccount, Deposit, OrderType, PlaceOrder

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.build import BUILD, MissingTool
 
-__all__ = ["nginx_with_nchan", "node_with_ws", "python_with_rivals"]
+__all__ = ["nginx_with_nchan", "node_with_ws", "python_with_engines", "python_with_rivals"]
 
 _HERE = Path(__file__).parent
 _SECONDS = 300.0
@@ -22,18 +22,12 @@ _NCHAN = "libnginx-mod-nchan"
 
 def python_with_rivals() -> Path:
     """The interpreter of an environment with aiohttp and picows. Raises ``MissingTool`` when it can't be made."""
-    requirements = _HERE / "requirements.txt"
-    directory = _made_from("python", requirements)
-    python = directory / "bin" / "python"
-    if not _finished(directory):
-        _run("a Python environment", [sys.executable, "-m", "venv", "--clear", directory])
-        _run(
-            "aiohttp and picows from the package index",
-            [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install", "--only-binary=:all:",
-             "--require-hashes", "-r", requirements],
-        )  # fmt: skip
-        _finish(directory)
-    return python
+    return _python_with("python", "requirements.txt", "aiohttp and picows")
+
+
+def python_with_engines() -> Path:
+    """The interpreter of an environment with matching engines. Raises ``MissingTool`` when it can't be made."""
+    return _python_with("engines", "engines.txt", "the matching engines")
 
 
 def node_with_ws() -> tuple[Path, Path]:
@@ -70,6 +64,21 @@ def nginx_with_nchan() -> tuple[Path, Path]:
             raise MissingTool(f"nchan: expected {program.name} and {module.name} in the packages, found others")
         _finish(directory)
     return program, module
+
+
+def _python_with(name: str, requirements_name: str, what: str) -> Path:
+    requirements = _HERE / requirements_name
+    directory = _made_from(name, requirements)
+    python = directory / "bin" / "python"
+    if not _finished(directory):
+        _run("a Python environment", [sys.executable, "-m", "venv", "--clear", directory])
+        _run(
+            f"{what} from the package index",
+            [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "-q", "install", "--only-binary=:all:",
+             "--require-hashes", "-r", requirements],
+        )  # fmt: skip
+        _finish(directory)
+    return python
 
 
 def _made_from(name: str, *files: Path) -> Path:

@@ -96,7 +96,9 @@ async def _serve() -> None:
             limits=StreamLimits.unlimited(), message_bytes=_MESSAGE_BYTES, held_bytes=2 * _MESSAGE_BYTES
         )
         stream = Stream(_NoFeed(), keys, time.time_ns, settings)
-        stream.handshake = _OpenDoor(keys, settings.limits, clock=time.time_ns, sockets=stream.hub.sockets)
+        stream.handshake = _OpenDoor(
+            keys, settings.limits, clock=time.time_ns, sockets=lambda key: 0, address_sockets=lambda address: 0
+        )
 
         class Protocol(_Echo):
             def __init__(self, config: Any, server_state: Any, app_state: Any) -> None:

@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 
 from tickwire.keys.keyring import ApiKey, KeyRing
+from tickwire.stream.connections import make_http_protocol
 from tickwire.stream.settings import StreamSettings
 from tickwire.stream.transport import Stream, StreamProtocol, make_stream_protocol
 from tickwire.wire.signing import STREAM_PATH, sign
@@ -35,8 +36,9 @@ class Bench:
         self.key = self.keys.create("alice", ["read"])
         self.stream = Stream(self.feed, self.keys, time.time_ns, stream_settings)
         self.config = uvicorn.Config(
-            application, ws=make_stream_protocol(self.stream), lifespan="off", log_level="critical", loop="none"
-        )
+            application, ws=make_stream_protocol(self.stream), http=make_http_protocol(self.stream), lifespan="off",
+            log_level="critical", loop="none",
+        )  # fmt: skip
         self.server = uvicorn.Server(self.config)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]

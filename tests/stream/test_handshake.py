@@ -6,7 +6,7 @@ import pytest
 from websockets.datastructures import Headers
 
 from tickwire.keys.keyring import ApiKey, KeyRing
-from tickwire.stream.handshake import Handshake, Refusal
+from tickwire.stream.handshake import Handshake, Refusal, subscriber
 from tickwire.stream.settings import StreamLimits
 from tickwire.wire.signing import STREAM_PATH, sign
 
@@ -35,6 +35,7 @@ class Bench:
             StreamLimits(**limits),
             clock=lambda: int(self.now * 1e9),
             sockets=lambda key: self.open.get(key, 0),
+            address_sockets=lambda address: self.open.get(address, 0),
         )
 
     def check(self, headers: dict[str, str], target: str = STREAM_PATH, address: str = ADDRESS) -> ApiKey | Refusal:
@@ -167,6 +168,36 @@ def test_a_key_has_a_number_of_sockets(bench: Bench, reader: ApiKey) -> None:
 def test_without_limits_there_are_none(keys: KeyRing, reader: ApiKey) -> None:
     bench = Bench(keys)
     bench.handshake = Handshake(
-        keys, StreamLimits.unlimited(), clock=lambda: NOW * 10**9, sockets=lambda key: 1_000_000
+        keys,
+        StreamLimits.unlimited(),
+        clock=lambda: NOW * 10**9,
+        sockets=lambda key: 1_000_000,
+        address_sockets=lambda address: 1_000_000,
     )
     assert all(bench.check(signed(reader)) == reader for _ in range(1_000))
+
+
+def test_sockets_an_address(bench: Bench, reader: ApiKey) -> None:
+    bench.open[ADDRESS] = 999
+    assert bench.check(signed(reader)) == reader
+    bench.open[ADDRESS] = 1_000
+    refusal = refusal_of(bench.check(signed(reader)))
+    assert (refusal.status, refusal.limit) == (429, "sockets_per_address")
+    assert bench.check(signed(reader), address="192.0.2.99") == reader
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::1", "::/64"),
+        ("", ""),
+        ("a:b", "a:b"),
+    ],
+)
+def test_an_address_of_ipv6_stands_for_its_line(address: str, counted_as: str) -> None:
+    assert subscriber(address) == counted_as

@@ -5,21 +5,26 @@ takes to leave.
 """
 
 import asyncio
+import resource
 import signal
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import uvicorn
 
 from tickwire.rest.application import Application
+from tickwire.stream.connections import make_http_protocol
 from tickwire.stream.transport import Stream, make_stream_protocol
 
 __all__ = ["Listener", "ServeError", "base_url", "bind"]
 
 # Sockets get this long to answer the close frame before the process leaves.
 CLOSE_SECONDS = 0.5
+_OTHER_FILES = 200  # the journal, the keys, and those that are still being closed
+_MOST_FILES = 1_048_576  # what Linux allows at most unless told otherwise
 _ALL = "0.0.0.0"  # noqa: S104  # only to show an address that can be connected to
 
 
@@ -47,15 +52,48 @@ def base_url(listener: socket.socket, *, tls: bool = False) -> str:
     return f"http{'s' if tls else ''}://{shown}:{port}"
 
 
-class _Server(uvicorn.Server):
-    """uvicorn with our own word on when it has started, and without raising the signal again when it has stopped."""
+def _allow_files(connections: int) -> None:
+    """Let the process have as many files open as it may take connections, where the system allows it.
 
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+    The usual soft limit of 1,024 is for programs that use select().
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(connections + _OTHER_FILES, _MOST_FILES)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        # macOS says there is no hard limit, and then knows one.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with our own word on when it has started, and without raising the signal again when it has stopped.
+
+    ``patience``: seconds for a TLS handshake, which uvicorn has no setting for.
+    """
+
+    def __init__(self, config: uvicorn.Config, patience: float, started: Callable[[], None]) -> None:
         super().__init__(config)
+        self._patience = patience
         self._say_started = started
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        config = self.config
+        made: Callable[..., asyncio.Protocol] = config.http_protocol_class
+        protocol = partial(made, config=config, server_state=self.server_state, app_state=self.lifespan.state)
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                protocol,
+                sock=listener,
+                ssl=config.ssl,
+                ssl_handshake_timeout=None if config.ssl is None else self._patience,
+                backlog=config.backlog,
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
         self._say_started()
 
     @contextmanager
@@ -96,11 +134,12 @@ class Listener:
     ) -> None:
         """Serve until SIGINT, SIGTERM or ``stop``; ``started`` is called once connections are taken.
 
-        With ``tls`` REST and stream are ``https`` and ``wss``.
+        SIGUSR1 ends it too, and tells the streams that it is for a restart. With ``tls`` REST and stream are ``https``
+        and ``wss``.
         """
         config = uvicorn.Config(
             application,
-            http="httptools",
+            http=make_http_protocol(stream),
             ws=make_stream_protocol(stream),
             lifespan="off",
             # Its warnings are a line for each request that is no HTTP, without an address: of no use to anybody.
@@ -118,7 +157,14 @@ class Listener:
             timeout_keep_alive=75,
             ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
-        self._server = _Server(config, started)
+        self._server = _Server(config, stream.settings.request_timeout, started)
+
+        def restart() -> None:
+            stream.leave_as = "restart"
+            self.stop()
+
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self.stop)
+        self._loop.add_signal_handler(signal.SIGUSR1, restart)
+        _allow_files(stream.settings.limits.connections)
         await self._server.serve(sockets=[listener])

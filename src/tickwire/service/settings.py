@@ -24,12 +24,14 @@ from tickwire.wire.intervals import DAY
 __all__ = ["SettingHelp", "Settings", "SettingsError", "describe", "flag"]
 
 MILLISECOND = 1_000_000
+MIN_MESSAGE_BYTES = 125  # what a control frame may hold, and about what one operation needs
 
 SERVER = Group.create_ordered("Server")
 MARKET = Group.create_ordered("Market")
 RULES = Group.create_ordered("Rules of the exchange")
 CONTRACT = Group.create_ordered("Choices of the contract")
 LIMITS = Group.create_ordered("Limits")
+TIMES = Group.create_ordered("Times, in seconds")
 
 
 class SettingsError(ValueError):
@@ -124,9 +126,27 @@ class Settings:
     upgrades_per_minute: Annotated[int, _setting(LIMITS, "Stream handshakes a minute an address.")] = 20
     upgrade_burst: Annotated[int, _setting(LIMITS, "Stream handshakes an address may make at once.")] = 100
     sockets_per_key: Annotated[int, _setting(LIMITS, "Open streams a key.")] = 100
+    sockets_per_address: Annotated[int, _setting(LIMITS, "Open streams an address.")] = 1_000
+    connections: Annotated[int, _setting(LIMITS, "Open connections, streams and HTTP, of all clients together.")] = (
+        10_000
+    )
     topics_per_socket: Annotated[int, _setting(LIMITS, "Topics a stream.")] = 1_000
     topics_per_frame: Annotated[int, _setting(LIMITS, "Topics an operation frame.")] = 50
     operations_per_second: Annotated[int, _setting(LIMITS, "Operations a second a stream.")] = 50
+    bad_frames_per_minute: Annotated[int, _setting(LIMITS, "Frames a minute a stream that can't be read.")] = 100
+    message_bytes: Annotated[int, _setting(LIMITS, "Size of a client's message; --no-limits leaves it.")] = 65_536
+    backlog_mb: Annotated[int, _setting(LIMITS, "MiB that may wait for slow readers, of all streams together.")] = 512
+
+    request_timeout: Annotated[
+        float, _setting(TIMES, "For a request, or the handshake of a stream, to arrive; slower connections are closed.")
+    ] = 10.0
+    ping_interval: Annotated[float, _setting(TIMES, "Between two pings of the server on a stream.")] = 20.0
+    silence_timeout: Annotated[float, _setting(TIMES, "A stream whose peer sends nothing for this long is closed.")] = (
+        60.0
+    )
+    stall_timeout: Annotated[float, _setting(TIMES, "A stream whose peer takes nothing for this long is closed.")] = (
+        30.0
+    )
 
     resume_frames: Annotated[int, _setting(LIMITS, "Newest frames of a topic kept for streams that resume.")] = 2_000
     resume_bytes: Annotated[int, _setting(LIMITS, "The same in bytes a topic, at most 1 MiB.")] = 524_288
@@ -139,7 +159,7 @@ class Settings:
             "snapshot_every", "history_days", "default_leverage", "max_open_orders", "candle_retention",
             "orderbook_depth", "orderbook_interval_ms", "account_interval_ms", "requests_per_second",
             "upgrades_per_minute", "upgrade_burst", "sockets_per_key", "topics_per_socket", "topics_per_frame",
-            "operations_per_second",
+            "operations_per_second", "sockets_per_address", "connections", "bad_frames_per_minute", "backlog_mb",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise SettingsError(f"{flag(name)}: expected at least 1, got {getattr(self, name)}")
@@ -150,6 +170,16 @@ class Settings:
                 raise SettingsError(f"{flag(name)}: expected at least 0, got {getattr(self, name)}")
         if self.resume_bytes > HELD_BYTES:
             raise SettingsError(f"--resume-bytes: expected at most {HELD_BYTES}, got {self.resume_bytes}")
+        if self.message_bytes < MIN_MESSAGE_BYTES:
+            raise SettingsError(f"--message-bytes: expected at least {MIN_MESSAGE_BYTES}, got {self.message_bytes}")
+        for name in ("request_timeout", "ping_interval", "silence_timeout", "stall_timeout"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise SettingsError(f"{flag(name)}: expected seconds above 0, got {getattr(self, name)}")
+        if self.ping_interval >= self.silence_timeout:
+            raise SettingsError(
+                f"--ping-interval: expected less than --silence-timeout ({self.silence_timeout}), got "
+                f"{self.ping_interval}: a peer that only listens is silent between two pings"
+            )
         if not 0 <= self.port <= 65_535:
             raise SettingsError(f"--port: expected 0 to 65535, got {self.port}")
         if (self.demo_key is None) != (self.demo_secret is None):
@@ -186,6 +216,11 @@ class Settings:
         """The choices for the stream's sockets."""
         return StreamSettings(
             limits=self._stream_limits(),
+            message_bytes=self.message_bytes,
+            request_timeout=self.request_timeout,
+            ping_interval=self.ping_interval,
+            silence_timeout=self.silence_timeout,
+            stall_timeout=self.stall_timeout,
             resume_frames=self.resume_frames,
             resume_bytes=self.resume_bytes,
             resume_seconds=self.resume_seconds,
@@ -201,6 +236,10 @@ class Settings:
             topics_per_socket=self.topics_per_socket,
             topics_per_frame=self.topics_per_frame,
             operations_per_second=self.operations_per_second,
+            sockets_per_address=self.sockets_per_address,
+            connections=self.connections,
+            bad_frames_per_minute=self.bad_frames_per_minute,
+            backlog_bytes=self.backlog_mb * 1024 * 1024,
         )
 
     def projection_settings(self) -> ProjectionSettings:
@@ -259,4 +298,4 @@ def _type_name(kind: Any) -> str:
     if typing.get_origin(kind) is Literal:
         return " or ".join(str(choice) for choice in typing.get_args(kind))
     members = [member for member in typing.get_args(kind) if member is not type(None)] or [kind]
-    return {str: "text", int: "integer", bool: "true or false", Path: "path"}[members[0]]
+    return {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}[members[0]]

@@ -1,5 +1,6 @@
 """Who may open a stream: path, rate, signature, scope, number of sockets; sans-I/O."""
 
+import ipaddress
 import math
 from collections.abc import Callable
 from urllib.parse import parse_qs
@@ -14,7 +15,7 @@ from tickwire.stream.settings import StreamLimits
 from tickwire.wire.errors import ApiError
 from tickwire.wire.signing import API_PREFIX, STREAM_PATH
 
-__all__ = ["Handshake", "Refusal"]
+__all__ = ["Handshake", "Refusal", "subscriber"]
 
 # When a key has all its sockets open, nobody can say when one ends: a client is to come back, but not to hammer.
 _SOCKETS_RETRY_SECONDS = 10
@@ -35,15 +36,26 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Handshake:
-    """The checks of an upgrade. ``clock`` gives ns since the epoch; ``sockets`` how many a key has open."""
+    """The checks of an upgrade.
+
+    ``clock`` gives ns since the epoch, ``sockets`` how many a key has open, ``address_sockets`` how many a
+    ``subscriber``.
+    """
 
     def __init__(
-        self, keys: KeyRing, limits: StreamLimits, *, clock: Callable[[], int], sockets: Callable[[str], int]
+        self,
+        keys: KeyRing,
+        limits: StreamLimits,
+        *,
+        clock: Callable[[], int],
+        sockets: Callable[[str], int],
+        address_sockets: Callable[[str], int],
     ) -> None:
         self._keys = keys
         self._limits = limits
         self._clock = clock
         self._sockets = sockets
+        self._address_sockets = address_sockets
         self._upgrades = BucketTable(limits.upgrades_per_minute / 60, limits.upgrade_burst)
 
     def check(self, target: str, headers: Headers, address: str) -> ApiKey | Refusal:
@@ -55,9 +67,12 @@ class Handshake:
         if path != STREAM_PATH:
             return _wrong_path(path)
         now = self._clock() / 1e9
-        wait = self._upgrades.take(address, now)
+        who = subscriber(address)
+        wait = self._upgrades.take(who, now)
         if wait:
             return _too_many("upgrades_per_minute", now, math.ceil(wait))
+        if self._address_sockets(who) >= self._limits.sockets_per_address:
+            return _too_many("sockets_per_address", now, _SOCKETS_RETRY_SECONDS)
         key, expires, signature = _credentials(headers, query)
         try:
             api_key = authenticate(
@@ -77,6 +92,19 @@ class Handshake:
         if self._sockets(api_key.key) >= self._limits.sockets_per_key:
             return _too_many("sockets_per_key", now, _SOCKETS_RETRY_SECONDS)
         return api_key
+
+
+def subscriber(address: str) -> str:
+    """What the limits by address count as one: an IPv4 address, or of IPv6 the /64 that one line is given."""
+    if ":" not in address:
+        return address
+    try:
+        whole = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if whole.ipv4_mapped is not None:
+        return str(whole.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(whole) >> 64 << 64, 64)))
 
 
 def _credentials(headers: Headers, query: str) -> list[str | None]:

@@ -100,6 +100,8 @@ class Session:
         self._refusal = refusal
         self._clock = clock
         self._operations = TokenBucket(limits.operations_per_second, limits.operations_per_second, now)
+        bad_frames = limits.bad_frames_per_minute
+        self._bad_frames = TokenBucket(bad_frames / 60, bad_frames, now)
         self._heard = now
         self._next_ping = now + settings.ping_interval
 
@@ -116,7 +118,7 @@ class Session:
             operation = decode_operation(text)
         except ApiError as error:
             op, id = _labels(text)
-            return Step((failure_reply(op, None, error, id),))
+            return self._bad_frame(now, "bad_frames") or Step((failure_reply(op, None, error, id),))
         if operation.op == "ping":
             return Step((pong_reply(self._clock(), operation.id),), at_once=True)
         if operation.op == "configure":
@@ -128,11 +130,19 @@ class Session:
         overdrawn = self._count(now)
         if overdrawn is not None:
             return overdrawn
-        return Step((failure_reply(None, None, ApiError("BinaryNotSupported"), None),))
+        error = ApiError("BinaryNotSupported")
+        return self._bad_frame(now, "unsupported") or Step((failure_reply(None, None, error, None),))
 
     def receive_control(self, now: float, cost: float = 1.0) -> Step:
         """Count a ping, which the protocol has answered, or with ``UNANSWERED_COST`` a pong or a fragment."""
         return self._exhausted(self._operations.spend(now, cost)) or NOTHING
+
+    def _bad_frame(self, now: float, close: str) -> Step | None:
+        """The end of a peer that keeps sending what can't be read; ``close`` is the name of it for this kind."""
+        if self._bad_frames.take(now) == 0:
+            return None
+        self._counters.limited("bad_frames_per_minute")
+        return Step(close=CLOSES[close])
 
     def _count(self, now: float) -> Step | None:
         self._counters.operations += 1

@@ -17,9 +17,13 @@ class StreamLimits(msgspec.Struct, frozen=True):
     upgrades_per_minute: int = 20  # handshakes an address, in the long run
     upgrade_burst: int = 100  # handshakes an address, at once
     sockets_per_key: int = 100
+    sockets_per_address: int = 1_000
+    connections: int = 10_000  # of all clients together, streams and HTTP
     topics_per_socket: int = 1_000
     topics_per_frame: int = 50
     operations_per_second: int = 50  # a socket; as many at once
+    bad_frames_per_minute: int = 100  # a socket; as many at once
+    backlog_bytes: int = 512 * 1024 * 1024  # what waits for slow readers, of all sockets together
 
     @classmethod
     def unlimited(cls) -> "StreamLimits":
@@ -38,6 +42,9 @@ class StreamSettings(msgspec.Struct, frozen=True):
     stall_timeout: float = 30.0  # a reader that takes nothing for this long is closed
     # How long a peer may take to answer a close frame; browsers and the usual libraries answer within a round trip.
     close_timeout: float = 3.0
+    # From the first byte of a connection or of a request to the last one of its head and body. A bot's request is one
+    # segment; ten seconds are for a line that loses many.
+    request_timeout: float = 10.0
     held_bytes: int = HELD_BYTES
     # What is kept of a topic for readers that resume, and for how long once none of them is left: of a busy order book
     # some seconds, of an account's executions hours. All that one subscribe brings back has to fit into held_bytes.

@@ -14,6 +14,7 @@ import logging
 import secrets
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -25,8 +26,9 @@ from websockets.server import ServerProtocol
 
 from tickwire.bus.feed import Feed
 from tickwire.keys.keyring import KeyRing
+from tickwire.stream.backlog import Backlog
 from tickwire.stream.deflate import EXTENSIONS
-from tickwire.stream.handshake import Handshake, Refusal
+from tickwire.stream.handshake import Handshake, Refusal, subscriber
 from tickwire.stream.hub import Hub, Reader
 from tickwire.stream.log import StreamLog
 from tickwire.stream.session import UNANSWERED_COST, Session, Step
@@ -80,7 +82,16 @@ class Stream:
         self.clock = clock
         self.counters = StreamCounters()
         self.hub = Hub(feed, self.counters, _LoopTimers(), self.settings, epoch=secrets.token_hex(4))
-        self.handshake = Handshake(keys, self.settings.limits, clock=clock, sockets=self.hub.sockets)
+        self.addresses: Counter[str] = Counter()  # open sockets, as the limits by address count them
+        self.handshake = Handshake(
+            keys,
+            self.settings.limits,
+            clock=clock,
+            sockets=self.hub.sockets,
+            address_sockets=self.addresses.__getitem__,
+        )
+        self.backlog = Backlog(self.settings.limits.backlog_bytes, _LoopTimers().call_later)
+        self.leave_as = "stopping"  # how sockets are closed when the server stops
         self.log = StreamLog(time.monotonic)
         keys.on_revoked.append(self.hub.close_key)
 
@@ -146,6 +157,11 @@ class StreamProtocol(asyncio.Protocol):
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if hasattr(socket, "TCP_NOTSENT_LOWAT"):
                 raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                # A peer that vanished with data on its way: the kernel's own patience, also with a socket that we
+                # have closed by then, is a quarter of an hour.
+                silence = int(self._stream.settings.silence_timeout * 1000)
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, silence)
 
     def data_received(self, data: bytes) -> None:
         """Read the request for the upgrade, then frames."""
@@ -192,6 +208,7 @@ class StreamProtocol(asyncio.Protocol):
         self._reader.outbox.pause()
         if not self._closed_as:
             self._watch_stall(self._taken())
+            self._stream.backlog.add(self)
 
     def resume_writing(self) -> None:
         """The reader takes more."""
@@ -199,11 +216,12 @@ class StreamProtocol(asyncio.Protocol):
             return
         if self._stall is not None:
             self._stall.cancel()
+        self._stream.backlog.remove(self)
         self._reader.outbox.resume()
 
     def shutdown(self) -> None:
         """End the socket because the server stops; called by uvicorn."""
-        self.close("stopping")
+        self.close(self._stream.leave_as)
 
     # Events.
 
@@ -281,6 +299,7 @@ class StreamProtocol(asyncio.Protocol):
             now=now,
         )
         stream.hub.attach(self._reader)
+        stream.addresses[subscriber(address)] += 1
         stream.log.opened(self._number, self._reader, key.account, address, deflate=bool(self._protocol.extensions))
         self._arm_keep_alive(self._session)
 
@@ -339,6 +358,11 @@ class StreamProtocol(asyncio.Protocol):
                 self._send()
         self._arm_keep_alive(session)
 
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the peer, in outbox and transport."""
+        return self._reader.outbox.held + self._transport.get_write_buffer_size()
+
     def _taken(self) -> int:
         """Bytes that the kernel has taken, ever."""
         return self._reader.outbox.written - self._transport.get_write_buffer_size()
@@ -369,7 +393,7 @@ class StreamProtocol(asyncio.Protocol):
         if self._session is None:
             self._transport.close()
             return
-        if close.name != "too_slow":
+        if close.name not in ("too_slow", "overloaded"):
             self._reader.outbox.drain()
         self._finish(close.name)
         # fail(), not send_close(): it reads no further, while a peer that floods us would be read to its close frame.
@@ -395,12 +419,20 @@ class StreamProtocol(asyncio.Protocol):
         if self._session is None:
             return
         self._stream.hub.detach(self._reader)
+        self._stream.backlog.remove(self)
+        who = subscriber(self._address)
+        self._stream.addresses[who] -= 1
+        if not self._stream.addresses[who]:
+            del self._stream.addresses[who]
         for timer in (self._keep_alive, self._stall):
             if timer is not None:
                 timer.cancel()
 
     def _end_after_timeout(self) -> None:
-        if self._end is None:
+        if self._closed_as == "silent":
+            # Nobody is there to take what is under way: the kernel may try, but no longer at our cost.
+            self._transport.abort()
+        elif self._end is None:
             self._end = self._loop.call_later(self._stream.settings.close_timeout, self._transport.abort)
 
 

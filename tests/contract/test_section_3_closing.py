@@ -9,15 +9,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
+from tests.contract.raw import CLOSE, PING, PONG, RawSocket
 from tests.contract.support import PATIENCE, PERPETUAL, STREAM, Account, Server, Stream, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 TICKER = f"ticker.{PERPETUAL}"
-CLOSE = 0x88
-PING, PONG = 0x89, 0x8A
 
 
 def close_of(stream: Stream) -> tuple[int, str]:
@@ -34,66 +32,6 @@ def send_until_closed(stream: Stream, messages: Iterable[str]) -> None:
     with suppress(ConnectionClosed):
         for message in messages:
             stream.connection.send(message)
-
-
-class RawSocket:
-    """Frames by hand, for what a well-behaved library does not send."""
-
-    def __init__(self, account: Account, *headers: str) -> None:
-        place = urlsplit(account.server.url)
-        self.socket = socket.create_connection((place.hostname, place.port), timeout=20)
-        lines = [
-            f"GET {STREAM} HTTP/1.1", f"Host: {place.netloc}", "Upgrade: websocket", "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            *(f"{name}: {value}" for name, value in account.headers("GET", STREAM).items()), *headers,
-        ]  # fmt: skip
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
-        self.file = self.socket.makefile("rb")
-        self.status = self.file.readline().decode()
-        self.headers = {}
-        while (line := self.file.readline().decode().strip()) != "":
-            name, _, value = line.partition(": ")
-            self.headers[name.lower()] = value
-
-    def __enter__(self) -> "RawSocket":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        self.socket.close()
-
-    def send(self, first: int, payload: bytes = b"", *, masked: bool = True) -> None:
-        size = len(payload)
-        mask = b"\x00\x00\x00\x00" if masked else b""
-        bit = 0x80 if masked else 0
-        if size < 126:
-            head = bytes((first, bit | size))
-        elif size < 65_536:
-            head = bytes((first, bit | 126)) + struct.pack(">H", size)
-        else:
-            head = bytes((first, bit | 127)) + struct.pack(">Q", size)
-        self.socket.sendall(head + mask + payload)
-
-    def receive(self) -> tuple[int, bytes]:
-        """The first byte and the payload of the next frame; nothing at the end."""
-        head = self.file.read(2)
-        if len(head) < 2:
-            return 0, b""
-        assert not head[1] & 0x80, "a server does not mask"
-        size = head[1]
-        if size == 126:
-            (size,) = struct.unpack(">H", self.file.read(2))
-        elif size == 127:
-            (size,) = struct.unpack(">Q", self.file.read(8))
-        return head[0], self.file.read(size)
-
-    def close_code(self) -> int:
-        """The code of the close frame that comes, past other frames."""
-        while True:
-            first, payload = self.receive()
-            assert first, "the connection ended without a close frame"
-            if first == CLOSE:
-                return int(struct.unpack(">H", payload[:2])[0])
 
 
 # Keep-alive.

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
+from tests.contract.raw import CLOSE, RawSocket, connect
 from tests.contract.support import PATIENCE, PERPETUAL, STREAM, Server, environment, tickwire, until
 
 
@@ -42,8 +42,7 @@ class Certificates:
 
     def connect(self, server: Server) -> ssl.SSLSocket:
         """A connection that the test talks over by itself."""
-        plain = socket.create_connection(("127.0.0.1", port_of(server)), timeout=PATIENCE)
-        return self.trust.wrap_socket(plain, server_hostname="127.0.0.1")
+        return self.trust.wrap_socket(connect(server), server_hostname="127.0.0.1")
 
 
 def port_of(server: Server) -> int:
@@ -120,24 +119,14 @@ def test_a_peer_that_answers_nothing_is_cut_off(secure: Server, certificates: Ce
     """Neither the close frame nor the end of TLS is answered."""
     other = secure.account()
     sessions = secure.control("GET", "health")["sessions"]
-    with certificates.connect(secure) as raw:
-        lines = [
-            f"GET {STREAM} HTTP/1.1", "Host: x", "Upgrade: websocket", "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            *(f"{name}: {value}" for name, value in other.headers("GET", STREAM).items()), "", "",
-        ]  # fmt: skip
-        raw.sendall("\r\n".join(lines).encode())
-        file = raw.makefile("rb")
-        assert file.readline().startswith(b"HTTP/1.1 101 ")
-        while file.readline() != b"\r\n":
-            pass
+    with RawSocket(other, connection=certificates.connect(secure)) as raw:
+        assert raw.status.startswith("HTTP/1.1 101 ")
         assert secure.control("GET", "health")["sessions"] == sessions + 1
         secure.control("DELETE", f"keys/{other.key}")
-        first, size = file.read(2)
-        assert (first, file.read(size)) == (0x88, (1008).to_bytes(2, "big") + b"key revoked")
+        assert raw.receive() == (CLOSE, (1008).to_bytes(2, "big") + b"key revoked")
         until(lambda: secure.control("GET", "health")["sessions"] == sessions)
         # What comes then is the end, without a word of ours.
-        assert file.read() == b""
+        assert raw.receive() == (0, b"")
 
 
 def test_local_commands_trust_the_certificate_that_the_server_has(secure: Server) -> None:

@@ -21,11 +21,11 @@ from typing import Any, cast
 from websockets.datastructures import Headers
 from websockets.frames import CONT, CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
-from websockets.protocol import OPEN, SEND_EOF
+from websockets.protocol import OPEN, SEND_EOF, Protocol, Side
 from websockets.server import ServerProtocol
 
 from tickwire.bus.feed import Feed
-from tickwire.keys.keyring import KeyRing
+from tickwire.keys.keyring import ApiKey, KeyRing
 from tickwire.stream.backlog import Backlog
 from tickwire.stream.deflate import EXTENSIONS
 from tickwire.stream.handshake import Handshake, Refusal, subscriber
@@ -33,6 +33,7 @@ from tickwire.stream.hub import Hub, Reader
 from tickwire.stream.log import StreamLog
 from tickwire.stream.session import UNANSWERED_COST, Session, Step
 from tickwire.stream.settings import StreamCounters, StreamSettings
+from tickwire.stream.upgrade import read_upgrade
 from tickwire.stream.writer import Writer
 from tickwire.wire.closes import CLOSES, Close
 
@@ -129,7 +130,7 @@ class StreamProtocol(asyncio.Protocol):
         self._stream = stream
         self._connections = connections
         self._loop = asyncio.get_running_loop()
-        self._protocol = ServerProtocol(extensions=EXTENSIONS, max_size=stream.settings.message_bytes, logger=_logger)
+        self._protocol: Protocol  # from the first bytes on
         self._transport: asyncio.Transport
         self._session: Session | None = None  # until the handshake is through
         self._reader: Reader
@@ -139,6 +140,7 @@ class StreamProtocol(asyncio.Protocol):
         self._number = 0  # of this process's streams
         self._address = ""
         self._opened_at = 0.0
+        self._begun = False  # has seen its request
         self._closed_as = ""  # why the socket ends, once it does
         self._keep_alive: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -168,6 +170,11 @@ class StreamProtocol(asyncio.Protocol):
         now = self._loop.time()
         if self._session is not None:
             self._session.heard(now)
+        elif not self._begun:
+            self._begun = True
+            if self._open_usual(data, now):
+                return
+            self._protocol = self._handshake_protocol()
         for start in range(0, len(data), _SLICE):
             self._protocol.receive_data(data[start : start + _SLICE])
             self._process(now)
@@ -263,21 +270,53 @@ class StreamProtocol(asyncio.Protocol):
         else:
             self._reader.outbox.control(data)
 
+    def _handshake_protocol(self) -> ServerProtocol:
+        return ServerProtocol(extensions=EXTENSIONS, max_size=self._stream.settings.message_bytes, logger=_logger)
+
+    def _open_usual(self, data: bytes, now: float) -> bool:
+        """Answer a request of the usual form; whether it was one."""
+        upgrade = read_upgrade(data)
+        if upgrade is None:
+            return False
+        key = self._check(upgrade.target, upgrade.headers)
+        if isinstance(key, Refusal):
+            self._protocol = protocol = self._handshake_protocol()
+            protocol.send_response(_response(key))
+        else:
+            # As the other one is once it has granted an upgrade.
+            self._protocol = Protocol(Side.SERVER, max_size=self._stream.settings.message_bytes, logger=_logger)
+            self._protocol.extensions = upgrade.extensions
+            self._transport.write(upgrade.response)
+            self._establish(key, now)
+        self._send()
+        return True
+
     def _open(self, request: Request, now: float) -> None:
+        protocol = self._protocol
+        assert isinstance(protocol, ServerProtocol)
+        key = self._check(request.path, request.headers)
+        if isinstance(key, Refusal):
+            protocol.send_response(_response(key))
+            return
+        response = protocol.accept(request)
+        protocol.send_response(response)
+        if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._establish(key, now)
+
+    def _check(self, target: str, headers: Headers) -> ApiKey | Refusal:
+        """Who may come in; a refusal is counted."""
         stream = self._stream
         address = self._address = _address(self._transport)
-        key = stream.handshake.check(request.path, request.headers, address)
+        key = stream.handshake.check(target, headers, address)
         if isinstance(key, Refusal):
             stream.counters.refused(key.code)
             if key.limit:
                 stream.counters.limited(key.limit)
             stream.log.refused(key.code, key.limit, address)
-            self._protocol.send_response(_response(key))
-            return
-        response = self._protocol.accept(request)
-        self._protocol.send_response(response)
-        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
-            return
+        return key
+
+    def _establish(self, key: ApiKey, now: float) -> None:
+        stream = self._stream
         stream.counters.connections += 1
         self._number = stream.counters.connections
         self._opened_at = now
@@ -299,8 +338,10 @@ class StreamProtocol(asyncio.Protocol):
             now=now,
         )
         stream.hub.attach(self._reader)
-        stream.addresses[subscriber(address)] += 1
-        stream.log.opened(self._number, self._reader, key.account, address, deflate=bool(self._protocol.extensions))
+        stream.addresses[subscriber(self._address)] += 1
+        stream.log.opened(
+            self._number, self._reader, key.account, self._address, deflate=bool(self._protocol.extensions)
+        )
         self._arm_keep_alive(self._session)
 
     def _receive(self, session: Session, event: Any, now: float) -> None:

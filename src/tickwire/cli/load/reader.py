@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from websockets.client import ClientProtocol
 from websockets.frames import CloseCode
+from websockets.protocol import OPEN
 from websockets.uri import parse_uri
 
 from tickwire.cli.load.tally import ReaderState, Tally
@@ -151,9 +152,14 @@ class Reader(asyncio.Protocol):
         self._flush()
 
     def leave(self) -> None:
-        """Drop the connection."""
+        """Close the connection, without waiting for the server to say good-bye too."""
         self._leaving = True
-        self._transport.abort()
+        if self._protocol.state is not OPEN:
+            self._transport.abort()
+            return
+        self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        self._flush()
+        self._transport.close()
 
 
 def why(error: Exception) -> str:

@@ -53,20 +53,20 @@ class Frame:
     """One payload in the forms that readers may want, each made once somebody wants it.
 
     Compressed, where that is smaller (a peer must take both), or not; with its position in the topic, which is
-    ``"epoch"`` and ``"offset"`` as the last two keys of the object, or without.
+    ``"epoch"`` and ``"offset"`` as the last two keys of the object, or without. ``forms`` has those that were made.
     """
 
-    __slots__ = ("_epoch", "_forms", "_offset", "payload")
+    __slots__ = ("_epoch", "_offset", "forms", "payload")
 
     def __init__(self, payload: bytes, epoch: str = "", offset: int = 0) -> None:
         self.payload = payload
         self._epoch = epoch
         self._offset = offset
-        self._forms: list[bytes | None] = [None, None, None, None]
+        self.forms: list[bytes | None] = [None, None, None, None]
 
     def form(self, form: int) -> bytes:
         """The whole frame's bytes; ``form`` is 0, or of ``DEFLATED`` and ``POSITIONED``."""
-        return self._forms[form] or self._make(form)
+        return self.forms[form] or self._make(form)
 
     def _make(self, form: int) -> bytes:
         payload = self.payload
@@ -77,5 +77,5 @@ class Frame:
             deflated = deflated_frame(payload) if len(payload) >= _DEFLATE_FROM else frame
             # The plain form, where it serves as well, is one object for both kinds of readers.
             frame = deflated if len(deflated) < len(frame) else self.form(form & ~DEFLATED)
-        self._forms[form] = frame
+        self.forms[form] = frame
         return frame

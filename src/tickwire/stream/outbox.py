@@ -121,7 +121,15 @@ class Outbox:
         """Send one data frame, or set its topic aside when the reader is behind."""
         if self._behind and self._sets_aside(key):
             return
-        self._put(frame.form(self.form))
+        # As ``_put`` does it: a call for each delivery costs a tenth of all that it takes from here to the kernel.
+        data = frame.forms[self.form] or frame.form(self.form)
+        self._chunks.append(data)
+        self._size = size = self._size + len(data)
+        if not self._queued:
+            self._queued = True
+            self._flusher.add(self)
+        if size > self._bound_at:
+            self._bound()
 
     @property
     def positions(self) -> bool:
@@ -197,6 +205,12 @@ class Outbox:
     def flush(self) -> None:
         """Write what was gathered; called by the flusher."""
         self._queued = False
+        if self._behind:
+            self._flush_behind()
+        elif self._chunks:
+            self._write_out()
+
+    def _flush_behind(self) -> None:
         if self._overflowing:
             self._overflowing = False
             self._overflowed()
@@ -206,14 +220,17 @@ class Outbox:
             self._catch_up()
 
     def _write_out(self) -> None:
-        data = b"".join(self._chunks)
-        frames = len(self._chunks)
-        self._counters.frames_out += frames
-        self._counters.joined[frames.bit_length()] += 1
-        self.frames += frames
-        self._chunks.clear()
+        chunks, counters, size = self._chunks, self._counters, self._size
+        frames = len(chunks)
+        data = b"".join(chunks)  # of one chunk it is that chunk, not a copy
+        chunks.clear()
         self._size = 0
-        self.control(data)
+        counters.frames_out += frames
+        counters.joined[frames.bit_length()] += 1
+        counters.bytes_out += size
+        self.frames += frames
+        self.written += size
+        self._write(data)
 
     def control(self, data: bytes) -> None:
         """Write bytes at once, ahead of what is gathered: pings, pongs and what ends the connection."""

@@ -10,6 +10,8 @@ import os
 
 __all__ = ["Writer"]
 
+_send = os.write
+
 
 class Writer:
     """Writes to one transport.
@@ -33,7 +35,7 @@ class Writer:
         """Send ``data`` after all that was written before."""
         if self._free or self._is_free():
             try:
-                sent = os.write(self._number, data)
+                sent = _send(self._number, data)
             except OSError:  # full, or broken
                 sent = 0
             if sent == len(data):

@@ -22,7 +22,7 @@ _REMEMBERED = 50_000
 _MAX_PLACES = 30
 
 
-class OrderBook(rows.Orderbook, frozen=True, kw_only=True):
+class OrderBook(rows.Orderbook, kw_only=True):
     """The top of a book at one moment: ``bids`` and ``asks`` as ``(price, quantity)`` texts, best first.
 
     ``ts`` is the server's time of the newest change (ns since the epoch, a text); ``seq`` counts the changes where the

@@ -25,6 +25,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.http11 import Response
 from websockets.uri import parse_uri
 
+from tickwire.client.errors import ClientError
 from tickwire.client.events import Connected, RawFrame, Reconnecting
 from tickwire.client.policy import End, Finish, Reconnector, Wait
 from tickwire.client.transport import ConnectionSettings, StreamSocket
@@ -39,7 +40,7 @@ _BURST = 20
 _BURST_PAUSE = 0.5
 
 
-class StreamEnded(Exception):
+class StreamEnded(ClientError):
     """The connection has ended for good: the server refused it, or closed it with a code that says so.
 
     ``end`` has the status or close code, and the server's words.

@@ -160,7 +160,7 @@ async def test_fifty_kills_and_nothing_missed(tmp_path: Path) -> None:
             trader = asyncio.create_task(trade(our_rest, their_rest, stop, done))
             for _ in range(KILLS):
                 before = len(done)
-                await eventually(lambda before=before: len(done) > before)
+                await eventually(lambda before=before: len(done) > before and client.connected)
                 await asyncio.sleep(chance.random() * 0.15)
                 server.kill()
                 await server.start()

@@ -274,12 +274,16 @@ def test_a_liquidation_is_pushed(tmp_path: Path) -> None:
             order = trader.buy("0.1", "80000")
             frames = stream.collect(lambda found: any(r["side"] == "SELL" for r in rows_of(found, "account.execution")))
             mirror.take(frames)
-            mirror.step(moving=True)
+            frames += mirror.step(moving=True)
         assert mirror.positions[PERPETUAL]["positionSide"] is None
         (closing,) = [row for row in mirror.executions if row["side"] == "SELL"]
         assert (closing["execType"], closing["lastQty"], closing["status"]) == ("TRADE", "0.1", "FILLED")
         assert mirror.orders[resting["orderId"]]["status"] == "CANCELED"
         assert trader.past(resting)["orderCancelReason"] == "LIQUIDATION"
+        # One command did it, and its frames come in a fixed order: each event, then the account as it is after all.
+        pushed = [frame["topic"] for frame in frames if frame["ts"] == closing["transactTime"]]
+        event = ["account.order", "account.execution"]
+        assert pushed == [*event, *event, "account.position", "account.balance", "account.margin", "account"]
         # What is lost is the margin of the position, and no more.
         fee = Decimal(trader.past(order)["cumFee"])
         margin = Decimal("0.1") * Decimal(trader.past(order)["avgPrice"]) / 100

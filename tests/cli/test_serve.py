@@ -46,6 +46,17 @@ def test_flags_over_environment_over_file_over_defaults(tmp_path: Path) -> None:
     assert settings(tmp_path, f"--config={file}")["port"] == 9001
 
 
+def test_a_variable_that_is_no_setting_is_told_of(tmp_path: Path) -> None:
+    variables = {"TICKWIRE_PROT": "9000", "TICKWIRE_XYZ": "1", "TICKWIRE_API_KEY": "mine"}
+    found = tickwire("config", "--json", home=tmp_path, **variables)
+    assert found.returncode == 0
+    assert json.loads(found.stdout)["port"] == 8080
+    assert found.stderr.splitlines() == [
+        "tickwire: TICKWIRE_PROT in the environment is no setting and is ignored; did you mean TICKWIRE_PORT?",
+        "tickwire: TICKWIRE_XYZ in the environment is no setting and is ignored; tickwire config lists the settings",
+    ]
+
+
 def test_defaults(tmp_path: Path) -> None:
     found = settings(tmp_path)
     assert (found["host"], found["port"], found["data"]) == ("127.0.0.1", 8080, "tickwire-data")

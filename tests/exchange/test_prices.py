@@ -68,6 +68,32 @@ def test_a_jump_of_more_than_25_percent_stops_the_index_until_it_is_back() -> No
     assert (price_state.index, price_state.index_stopped) == (1_250, False)
 
 
+def test_the_stop_ends_when_the_last_index_is_old() -> None:
+    price_state = PriceState(INSTRUMENT)
+    price_state.set_venues(START, (1_000,), 60 * SECOND)
+    # While it is stopped nothing is renewed, however often the venues speak.
+    for second in (1, 30, 59):
+        assert not price_state.set_venues(START + second * SECOND, (2_000,), 60 * SECOND)
+    assert (price_state.index, price_state.index_stopped) == (1_000, True)
+    assert price_state.set_venues(START + 60 * SECOND, (2_000,), 60 * SECOND)
+    assert (price_state.index, price_state.index_stopped) == (2_000, False)
+    # The new one counts from there.
+    assert not price_state.set_venues(START + 119 * SECOND, (1_000,), 60 * SECOND)
+    assert price_state.index == 2_000
+
+
+@pytest.mark.parametrize("stop_for", [0, 60 * SECOND])
+def test_a_saved_state_knows_how_old_its_index_is(stop_for: int) -> None:
+    price_state = PriceState(INSTRUMENT)
+    price_state.set_venues(START, (1_000,), stop_for)
+    other = PriceState(INSTRUMENT)
+    other.load(price_state.dump())
+    assert other.dump() == price_state.dump()
+    assert not other.set_venues(START + 59 * SECOND, (2_000,), stop_for)
+    # As after a night in which the server was down and the venues were not.
+    assert other.set_venues(START + DAY, (2_000,), stop_for) == bool(stop_for)
+
+
 def test_without_an_index_there_is_no_mark() -> None:
     price_state = state()
     assert not price_state.update_mark(START, 1_000)

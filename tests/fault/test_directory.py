@@ -15,6 +15,7 @@ import pytest
 from tests.contract.support import PERPETUAL, SPOT, Account, Server, environment, tickwire, until
 from tests.service.exchange import Exchange
 
+from tickwire import __version__
 from tickwire.journal.database import FILE_NAME
 from tickwire.journal.format import PackedSnapshot, pack_snapshot, unpack_snapshot
 from tickwire.wire.intervals import HOUR, MINUTE, SECOND
@@ -63,16 +64,17 @@ def test_a_snapshot_of_a_newer_version(traded: Path) -> None:
     connection.close()
     content = (traded / FILE_NAME).read_bytes()
     line = refuses(traded)
-    assert f"expected snapshot version {document['version'] - 1}, got {document['version']}" in line
-    assert "use the tickwire that wrote it" in line
+    assert f"expected a state of version {document['version'] - 1}, got {document['version']}" in line
+    assert f"it was written by tickwire {__version__}: go on with that one" in line
     assert (traded / FILE_NAME).read_bytes() == content
 
 
 def test_a_journal_of_a_newer_format(traded: Path) -> None:
     with sqlite3.connect(traded / FILE_NAME) as connection:
         connection.execute("UPDATE meta SET value = '99' WHERE key = 'format'")
+        connection.execute("UPDATE meta SET value = '9.9.9' WHERE key = 'version'")
     connection.close()
-    assert "it was written by a newer tickwire, use that" in refuses(traded)
+    assert "got 99, written by tickwire 9.9.9: go on with that one" in refuses(traded)
 
 
 def test_damaged_pages(traded: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.journal.samples import Outcomes, batch, recovered
 
+from tickwire import __version__
 from tickwire.journal import database
 from tickwire.journal.database import FILE_NAME, LOCK_NAME, Durability, StoreError
 from tickwire.journal.mark import MARK_NAME
@@ -130,12 +132,26 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path) -> None:
         Store.open(tmp_path)
 
 
-def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("found", ["0", "2"], ids=["older", "newer"])
+def test_another_format_is_refused_with_who_wrote_it_and_what_to_do(tmp_path: Path, found: str) -> None:
     Store.open(tmp_path).close()
     with sqlite3.connect(tmp_path / FILE_NAME) as connection:
-        connection.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
-    with pytest.raises(StoreError, match="expected format 1 or older, got 2: it was written by a newer tickwire"):
-        Store.open(tmp_path)
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format'", (found,))
+        connection.execute("UPDATE meta SET value = '7.8.9' WHERE key = 'version'")
+    words = f"expected format 1, which tickwire {__version__} reads, got {found}, written by tickwire 7.8.9: go on with"
+    for _ in range(2):  # the first refusal has not changed who it says
+        with pytest.raises(StoreError, match=re.escape(words)):
+            Store.open(tmp_path)
+
+
+def test_who_wrote_last_is_noted(tmp_path: Path) -> None:
+    Store.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("DELETE FROM meta WHERE key = 'version'")  # as versions before this had it
+    Store.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        found = connection.execute("SELECT value FROM meta WHERE key = 'version'").fetchone()
+    assert found == (__version__,)
 
 
 def test_a_damaged_file_is_refused_when_it_is_read(tmp_path: Path) -> None:

@@ -119,6 +119,24 @@ def test_nobody_gets_a_key_for_an_account_of_the_exchange(ring: KeyRing) -> None
         assert ring.create(name, ["read"]).account == name
 
 
+def test_a_key_that_an_older_version_made_for_the_exchange_is_refused(
+    ring: KeyRing, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = ring.create("alice", ["read"])
+    ring.close()
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute(
+            "INSERT INTO keys VALUES ('fund-key-1', 'secret', ?, 'read trade', '', 1, NULL)", (INSURANCE,)
+        )
+    connection.close()
+    again = reopened(tmp_path)
+    assert again.find("fund-key-1") is None
+    assert again.list() == [mine]
+    assert caplog.messages == ["the key fund-key-1 is refused: its account insurance belongs to the exchange"]
+    with pytest.raises(InvalidKey, match="never used before"):
+        again.create("bob", ["read"], key="fund-key-1")
+
+
 def test_a_refused_secret_is_not_echoed(ring: KeyRing) -> None:
     with pytest.raises(InvalidKey) as refused:
         ring.create("alice", ["read"], secret="hush hush")

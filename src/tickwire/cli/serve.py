@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
 
-from tickwire.service.settings import Settings, SettingsError, describe
+from tickwire.service.settings import Settings, SettingsError, describe, unknown_variables
 
 __all__ = ["config_app", "serve_app"]
 
@@ -73,6 +73,13 @@ config_app = App(
     tickwire config > tickwire.toml
 """,
 )
+
+
+def _warn_of_unknown_variables() -> None:
+    for sentence in unknown_variables(os.environ):
+        print(f"tickwire: {sentence}", file=sys.stderr)
+
+
 _file = _config_file(sys.argv)
 _with_file(serve_app, _file)
 _with_file(config_app, _file)
@@ -88,6 +95,7 @@ def serve_command(
     ] = False,
 ) -> None:
     """Start the exchange."""
+    _warn_of_unknown_variables()
     # Here, so that --help and the other commands need not load the whole server.
     from tickwire.service.server import ServeError, serve
 
@@ -106,6 +114,7 @@ def config_command(
     as_json: Annotated[bool, Parameter(name="--json", help="Print one JSON object.", negative="")] = False,
 ) -> None:
     """Print every setting."""
+    _warn_of_unknown_variables()
     values = {name: str(v) if isinstance(v, Path) else v for name, v in asdict(settings).items()}
     if as_json:
         print(json.dumps(values, indent=2))

@@ -168,7 +168,7 @@ class Engine(State):
 
     def _venue_prices(self, command: VenuePrices) -> None:
         market = self.perpetual(command.symbol)
-        if market.prices.set_venues(self.time, command.prices):
+        if market.prices.set_venues(self.time, command.prices, self.settings.index_stop):
             self.events.mark(market, Change.PRICE)
 
     def _create_account(self, command: CreateAccount) -> None:

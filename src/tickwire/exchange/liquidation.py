@@ -5,6 +5,7 @@ margin is used up: the bankruptcy price, kept as an exact cost, not rounded to a
 (see deleveraging).
 """
 
+from tickwire.exchange import margin
 from tickwire.exchange.accounts import Account, Position
 from tickwire.exchange.deleveraging import unwind
 from tickwire.exchange.forced import forced_fill
@@ -132,7 +133,6 @@ def _take_over(state: State, account: Account, position: Position, loss: int) ->
     market = position.market
     side = -1 if position.quantity > 0 else 1  # of the trader's closing order
     size = abs(position.quantity)
-    # Closing at the notional that realises exactly -loss, which is the bankruptcy price times the size.
-    notional = -side * (position.cost - loss)
+    notional = -side * margin.bankruptcy_value(position.cost, loss)
     forced_fill(state, account, market, side, size, notional, "LIQUIDATION")
     change_position(state, state.insurance, market, -side, size, notional, 0)

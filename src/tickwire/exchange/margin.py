@@ -9,6 +9,7 @@ from tickwire.exchange.instruments import RATE_UNIT
 
 __all__ = [
     "bankruptcy_price",
+    "bankruptcy_value",
     "break_even_price",
     "ceil_div",
     "cross_liquidation_price",
@@ -69,9 +70,17 @@ def isolated_liquidation_price(
     return _positive(_to_tick(cost - (position_margin - maintenance), quantity * multiplier, quantity > 0))
 
 
+def bankruptcy_value(cost: int, position_margin: int) -> int:
+    """s q E - position margin: what closing must bring (signed as ``cost``) to leave exactly nothing of the margin.
+
+    A take-over is made at it: over the quantity it is the bankruptcy price before any rounding to a tick.
+    """
+    return cost - position_margin
+
+
 def bankruptcy_price(quantity: int, cost: int, position_margin: int, multiplier: int) -> int | None:
-    """E - s (position margin) / q in ticks."""
-    return _positive(_to_tick(cost - position_margin, quantity * multiplier, quantity > 0))
+    """E - s (position margin) / q in ticks, to be shown."""
+    return _positive(_to_tick(bankruptcy_value(cost, position_margin), quantity * multiplier, quantity > 0))
 
 
 def cross_liquidation_price(

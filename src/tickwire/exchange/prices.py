@@ -44,8 +44,8 @@ class PriceState:
     """What the index, mark and funding rate of one market are made from."""
 
     __slots__ = (
-        "basis", "basis_sum", "funding_rate", "index", "index_stopped", "instrument", "last_funding_rate", "mark",
-        "next_funding", "premium_count", "premium_sum", "venue_prices", "venue_times",
+        "basis", "basis_sum", "funding_rate", "index", "index_stopped", "index_time", "instrument", "last_funding_rate",
+        "mark", "next_funding", "premium_count", "premium_sum", "venue_prices", "venue_times",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument) -> None:
@@ -54,6 +54,7 @@ class PriceState:
         self.venue_times: list[int] = []
         self.index: int | None = None
         self.index_stopped = False
+        self.index_time = 0  # of the newest index, ns; kept where the stop ends by itself
         self.mark: int | None = None
         self.basis: deque[int] = deque()  # double (mid - index), newest last
         self.basis_sum = 0
@@ -63,8 +64,12 @@ class PriceState:
         self.funding_rate = self._rate(0)
         self.next_funding = 0
 
-    def set_venues(self, time: int, prices: tuple[int | None, ...]) -> bool:
-        """Take new venue prices and compute the index; whether it changed."""
+    def set_venues(self, time: int, prices: tuple[int | None, ...], stop_for: int = 0) -> bool:
+        """Take new venue prices and compute the index; whether it changed.
+
+        A jump of more than 25 % stops it for as long as the last index is younger than ``stop_for`` (ns); 0 stops it
+        until the prices are back.
+        """
         missing = len(prices) - len(self.venue_prices)
         if missing > 0:
             self.venue_prices += [0] * missing
@@ -79,10 +84,13 @@ class PriceState:
             return False
         index = index_price(fresh)
         last = self.index
-        if last is not None and abs(index - last) * 100 > last * INDEX_STOP_PERCENT:
+        young = not stop_for or time - self.index_time < stop_for
+        if last is not None and young and abs(index - last) * 100 > last * INDEX_STOP_PERCENT:
             self.index_stopped = True
             return False
         self.index_stopped = False
+        if stop_for:
+            self.index_time = time
         self.index = index
         return index != last
 
@@ -165,14 +173,17 @@ class PriceState:
         return [
             self.venue_prices, self.venue_times, self.index, self.index_stopped, self.mark, list(self.basis),
             str(self.premium_sum), self.premium_count, self.last_funding_rate, self.funding_rate, self.next_funding,
+            # Left out where it was never kept, so that the state of an older journal keeps its hash.
+            *([self.index_time] if self.index_time else []),
         ]  # fmt: skip
 
     def load(self, state: Any) -> None:
         """Take over what ``dump`` gave."""
         (
             self.venue_prices, self.venue_times, self.index, self.index_stopped, self.mark, basis, premium_sum,
-            self.premium_count, self.last_funding_rate, self.funding_rate, self.next_funding,
+            self.premium_count, self.last_funding_rate, self.funding_rate, self.next_funding, *index_time,
         ) = state  # fmt: skip
+        self.index_time = index_time[0] if index_time else 0
         self.basis = deque(basis)
         self.basis_sum = sum(self.basis)
         self.premium_sum = int(premium_sum)

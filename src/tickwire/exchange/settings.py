@@ -54,3 +54,5 @@ class EngineSettings(msgspec.Struct, frozen=True):
     position_amount: Literal["base", "quote"] = "base"
     available_unrealized: Literal["full", "min"] = "full"
     margin_base: Literal["entry", "mark"] = "entry"
+    # How long a jump stops the index, ns; 0, as journals of before this setting have it: until the prices are back.
+    index_stop: int = 0

@@ -130,9 +130,7 @@ def load_state(state: State, data: bytes) -> None:
     document = msgspec.msgpack.decode(data)
     version = document.get("version")
     if version != SNAPSHOT_VERSION:
-        raise SnapshotError(
-            f"expected snapshot version {SNAPSHOT_VERSION}, got {version}: use the tickwire that wrote it"
-        )
+        raise SnapshotError(f"expected a state of version {SNAPSHOT_VERSION}, got {version}")
     for entry in document["markets"]:
         if entry[0] not in state.markets:
             raise SnapshotError(f"expected the instrument {entry[0]}, which this data directory trades, got none of it")

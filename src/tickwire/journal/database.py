@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from tickwire import __version__
 from tickwire.journal.format import FORMAT
 
 __all__ = [
@@ -213,6 +214,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         # Into the file itself, so that damage to the log never costs the tables.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     _check_format(connection, path)
+    if _meta(connection, "version") != __version__:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('version', ?)", (__version__,))
 
 
 def _check_format(connection: sqlite3.Connection, path: Path) -> None:
@@ -220,13 +223,21 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     if not tables:
         raise DamagedJournalError(f"{path}: expected a journal of tickwire, got an empty database")
     if "meta" in tables:
-        found = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
-    if found is None or not found[0].isdigit():
+        found = _meta(connection, "format")
+    if found is None or not found.isdigit():
         raise StoreError(f"{path}: expected a journal of tickwire, got a database with other tables")
-    if int(found[0]) > FORMAT:
+    if int(found) != FORMAT:
+        version = _meta(connection, "version") or "of another version"
         raise StoreError(
-            f"{path}: expected format {FORMAT} or older, got {found[0]}: it was written by a newer tickwire, use that"
+            f"{path}: expected format {FORMAT}, which tickwire {__version__} reads, got {found}, written by tickwire"
+            f" {version}: go on with that one, or take what you need out of it (tickwire export) and start with an"
+            " empty --data"
         )
+
+
+def _meta(connection: sqlite3.Connection, key: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:

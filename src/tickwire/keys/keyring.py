@@ -6,6 +6,7 @@ A revoked key stays in the file, so that its text is never given out again, but 
 
 import functools
 import ipaddress
+import logging
 import os
 import re
 import secrets
@@ -17,6 +18,8 @@ from pathlib import Path
 import msgspec
 
 __all__ = ["FILE_NAME", "SCOPES", "ApiKey", "InvalidKey", "KeyRing", "KeyRingError"]
+
+_log = logging.getLogger(__name__)
 
 FILE_NAME = "keys.sqlite"
 SCOPES = ("read", "trade")
@@ -211,7 +214,7 @@ class KeyRing:
             rows = self._connection.execute(
                 "SELECT key, secret, account, scopes, allow, created FROM keys WHERE revoked IS NULL"
             ).fetchall()
-            keys = {row[0]: _from_row(row) for row in rows}
+            keys = {row[0]: _from_row(row) for row in rows if _is_a_clients(row[2], row[0])}
         except (sqlite3.Error, ValueError) as error:
             raise self._failure(error) from None
         self._version = version
@@ -232,6 +235,14 @@ class KeyRing:
 
     def _failure(self, error: Exception) -> KeyRingError:
         return KeyRingError(f"{self._path}: expected a key file that can be read and written: {error}")
+
+
+def _is_a_clients(account: str, key: str) -> bool:
+    """False for a key of the exchange's own accounts, which versions before this check let one make; says so."""
+    if _RESERVED_ACCOUNT.fullmatch(account) is None:
+        return True
+    _log.warning("the key %s is refused: its account %s belongs to the exchange", key, account)
+    return False
 
 
 def _from_row(row: tuple[str, str, str, str, str, int]) -> ApiKey:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tickwire import __version__
 from tickwire.exchange.events import Events
+from tickwire.exchange.snapshot import SnapshotError
 from tickwire.journal.records import Batch, Recovery
 from tickwire.service.rules import Rules
 
@@ -25,7 +26,14 @@ class Replay:
         """
         self._coming = deque((first, Rules.decode(data)) for first, data in recovery.rules)
         self.rules = self._coming.popleft()[1] if self._coming else otherwise
-        self.engine = self.rules.engine(recovery.snapshot)
+        try:
+            self.engine = self.rules.engine(recovery.snapshot)
+        except SnapshotError as error:
+            raise SnapshotError(
+                f"the snapshot at sequence {recovery.sequence} can't be taken over: {error}; it was written by tickwire"
+                f" {self.rules.version}: go on with that one, or take what you need out of it (tickwire export) and"
+                " start with an empty --data"
+            ) from None
         self.commands = 0
         self.versions: set[str] = set()
 

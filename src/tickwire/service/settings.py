@@ -5,7 +5,9 @@ A value comes from the first of: the flag, the environment (``TICKWIRE_`` and th
 """
 
 import dataclasses
+import difflib
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,9 +21,9 @@ from tickwire.journal.pruning import Retention
 from tickwire.service.logs import LogFormat, LogLevel
 from tickwire.stream.settings import HELD_BYTES, StreamLimits, StreamSettings
 from tickwire.wire.decimals import DecimalError, parse_decimal
-from tickwire.wire.intervals import DAY
+from tickwire.wire.intervals import DAY, SECOND
 
-__all__ = ["SettingHelp", "Settings", "SettingsError", "describe", "flag"]
+__all__ = ["SettingHelp", "Settings", "SettingsError", "describe", "flag", "unknown_variables"]
 
 MILLISECOND = 1_000_000
 MIN_MESSAGE_BYTES = 125  # what a control frame may hold, and about what one operation needs
@@ -100,6 +102,9 @@ class Settings:
         Literal["full", "min"],
         _setting(RULES, "Whether availableBalance counts cross profits (full) or only losses (min)."),
     ] = "full"
+    index_stop_seconds: Annotated[
+        int, _setting(RULES, "How long a jump of over 25 % stops the index; 0: until the prices are back.")
+    ] = 60
     insurance_fund: Annotated[str, _setting(RULES, "USDT the insurance fund starts with.")] = "1000000"
     candle_retention: Annotated[int, _setting(RULES, "Closed candles kept a symbol and interval.")] = 2_000
 
@@ -165,7 +170,7 @@ class Settings:
                 raise SettingsError(f"{flag(name)}: expected at least 1, got {getattr(self, name)}")
         if self.journal_retention < 0:
             raise SettingsError(f"--journal-retention: expected at least 0, got {self.journal_retention}")
-        for name in ("resume_frames", "resume_bytes", "resume_seconds"):
+        for name in ("index_stop_seconds", "resume_frames", "resume_bytes", "resume_seconds"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"{flag(name)}: expected at least 0, got {getattr(self, name)}")
         if self.resume_bytes > HELD_BYTES:
@@ -202,6 +207,7 @@ class Settings:
             position_amount=self.position_amount,
             available_unrealized=self.available_unrealized,
             margin_base=self.margin_base,
+            index_stop=self.index_stop_seconds * SECOND,
         )
 
     def retention(self) -> Retention:
@@ -299,3 +305,21 @@ def _type_name(kind: Any) -> str:
         return " or ".join(str(choice) for choice in typing.get_args(kind))
     members = [member for member in typing.get_args(kind) if member is not type(None)] or [kind]
     return {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}[members[0]]
+
+
+# Variables of that prefix that are no settings: of the command line, of clients, of the benchmarks and tests.
+_OTHER_VARIABLES = ("API_KEY", "API_SECRET", "BENCH_HOURS", "CONFIG", "FAULT_SEED", "JSON", "REPAIR", "URL")
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each ``TICKWIRE_*`` variable that is nobody's, with the name that it is nearest to."""
+    prefix = "TICKWIRE_"
+    known = [field.name.upper() for field in dataclasses.fields(Settings)] + list(_OTHER_VARIABLES)
+    sentences = []
+    for variable in sorted(environment):
+        name = variable.removeprefix(prefix)
+        if variable.startswith(prefix) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean {prefix}{near[0]}?" if near else "tickwire config lists the settings"
+            sentences.append(f"{variable} in the environment is no setting and is ignored; {advice}")
+    return sentences

@@ -86,6 +86,9 @@ def test_rest_answers_as_of_the_replays_time(recorded: Recorded, tmp_path: Path)
     with Replay(recorded.directory, "--speed", "max", home=tmp_path) as replay:
         demo = replay.demo
         assert replay.http.get("/api/v1/public/ping").json() == {}
+        metrics = replay.http.get("/_tickwire/metrics").text
+        assert 'tickwire_rest_requests_total{method="GET",endpoint="/api/v1/public/ping",status="200"} 1\n' in metrics
+        assert "tickwire_engine" not in metrics, "there is no exchange behind it"
         assert abs(int(replay.http.get("/api/v1/public/time").json()["serverTime"]) - time.time_ns()) < 60e9
         before = demo.get("/account")
         assert demo.get("/market/ticker?symbol=BTCUSDT")["symbol"] == "BTCUSDT"

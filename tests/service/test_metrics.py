@@ -105,6 +105,25 @@ def test_a_revoked_key(server: Server) -> None:
     assert change("tickwire_rest_requests_total endpoint=/_tickwire/keys/{key} method=DELETE status=200") == 1
 
 
+def test_conflation_and_resume_as_a_client_asks_for_them(server: Server) -> None:
+    account, change = server.account(), Change(server)
+    topic = f"ticker.{PERPETUAL}"
+    with account.stream() as stream:
+        stream.send(op="configure", conflate_ms=500, resume=True)
+        assert stream.receive()["success"] is True
+        stream.send(topic, op="subscribe")
+        frames = stream.collect(lambda frames: len(frames) >= 2 and "offset" in frames[-1])
+        until(lambda: change("tickwire_stream_dropped_total reason=configure") >= 1)
+        assert change("tickwire_stream_dropped_total reason=behind") == 0
+    position = {"epoch": frames[-1]["epoch"], "offset": frames[-1]["offset"]}
+    with account.stream() as stream:
+        stream.send(op="configure", resume=True)
+        stream.send(topic, op="subscribe", resume={topic: position})
+        until(lambda: change("tickwire_stream_resumes_total outcome=exact") == 1)
+        stream.send(topic, op="subscribe", resume={topic: {"epoch": "other", "offset": 1}})
+        until(lambda: change("tickwire_stream_resumes_total outcome=snapshot") == 1)
+
+
 def refuse(account: Account, **headers: str) -> None:
     with pytest.raises(InvalidStatus), connect(account.server.stream_url, additional_headers=headers):
         pass

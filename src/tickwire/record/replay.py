@@ -26,6 +26,8 @@ from tickwire.rest.limits import RequestLimits
 from tickwire.service.demo import command, demo_key
 from tickwire.service.discovery import ServerInfo, announce, withdraw
 from tickwire.service.listener import Listener, ServeError, base_url, bind
+from tickwire.service.loop import LoopWatch
+from tickwire.service.metrics import Front, metrics_page
 from tickwire.stream.settings import StreamLimits, StreamSettings
 from tickwire.stream.transport import Stream
 
@@ -106,9 +108,11 @@ async def _serve(
             "subscriptions": stream.hub.subscription_count,
         }
 
+    loop_watch = LoopWatch(asyncio.get_running_loop())
     application = Application(
         ReplayGateway(keys, clock),
         health=health,
+        metrics=lambda: metrics_page(Front(stream, application.counters, loop_watch)),
         control_token=info.control_token,
         limits=RequestLimits() if settings.limits else None,
         table=replay_endpoints(lambda: feed.state),
@@ -134,6 +138,7 @@ async def _serve(
         await server.serve(application, stream, listener, started)
     finally:
         withdraw(info, data)
+        loop_watch.stop()
         for task in tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -9,7 +9,7 @@ import resource
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -21,32 +21,36 @@ from tickwire.service.sequencer import Sequencer
 from tickwire.stream.transport import PROTOCOL_CLOSES, Stream
 from tickwire.wire.closes import CLOSES
 
-__all__ = ["METRICS", "Sources", "metrics_page"]
+__all__ = ["METRICS", "Front", "metrics_page"]
 
 
-class Sources(msgspec.Struct, frozen=True):
-    """The parts of a running server that count."""
+class Front(msgspec.Struct, frozen=True):
+    """The parts that count of any server of this project, whatever is behind it."""
 
     stream: Stream
     requests: RequestCounters
-    sequencer: Sequencer
     loop: LoopWatch
 
 
-class _Row(msgspec.Struct, frozen=True):
+S = TypeVar("S")
+
+
+class _Row(msgspec.Struct, Generic[S], frozen=True):
+    """A metric, and how it is read from the part that counts it."""
+
     metric: Metric
-    read: Callable[[Sources], Samples]
+    read: Callable[[S], Samples]
 
 
-def _counter(name: str, unit: str, help: str, read: Callable[[Sources], Samples], labels: tuple[str, ...] = ()) -> _Row:
+def _counter(name: str, unit: str, help: str, read: Callable[[S], Samples], labels: tuple[str, ...] = ()) -> _Row[S]:
     return _Row(Metric(name, "counter", unit, help, labels), read)
 
 
-def _gauge(name: str, unit: str, help: str, read: Callable[[Sources], Samples], labels: tuple[str, ...] = ()) -> _Row:
+def _gauge(name: str, unit: str, help: str, read: Callable[[S], Samples], labels: tuple[str, ...] = ()) -> _Row[S]:
     return _Row(Metric(name, "gauge", unit, help, labels), read)
 
 
-def _seconds(name: str, help: str, read: Callable[[Sources], Samples], labels: tuple[str, ...] = ()) -> _Row:
+def _seconds(name: str, help: str, read: Callable[[S], Samples], labels: tuple[str, ...] = ()) -> _Row[S]:
     return _Row(Metric(name, "histogram", "seconds", help, labels), read)
 
 
@@ -62,14 +66,14 @@ _CLOSE_CODES = {name: str(close.code) for name, close in CLOSES.items()} | {
 }
 
 
-def _closes(sources: Sources) -> Samples:
+def _closes(front: Front) -> Samples:
     # Who ends by a code of their own, or without one, has none of ours.
-    closes = sources.stream.counters.closes
+    closes = front.stream.counters.closes
     return {(name, _CLOSE_CODES.get(name, "")): count for name, count in closes.items()}
 
 
-def _joined(sources: Sources) -> Samples:
-    counters = sources.stream.counters
+def _joined(front: Front) -> Samples:
+    counters = front.stream.counters
     histogram = Histogram(tuple(float(2**bits - 1) for bits in range(1, 13)))
     for bits, count in enumerate(counters.joined[1:]):
         histogram.counts[min(bits, len(histogram.bounds))] += count
@@ -77,28 +81,37 @@ def _joined(sources: Sources) -> Samples:
     return histogram
 
 
-def _dropped(sources: Sources) -> Samples:
-    counters = sources.stream.counters
-    return {("behind",): counters.dropped, ("closing",): counters.discarded}
+def _dropped(front: Front) -> Samples:
+    counters = front.stream.counters
+    return {
+        ("behind",): counters.dropped,
+        ("configure",): counters.merged,
+        ("closing",): counters.discarded,
+    }
 
 
-def _limits(sources: Sources) -> Samples:
-    return _one_label(sources.stream.counters.limits | {"requests_per_second": sources.requests.limited})
+def _resumes(front: Front) -> Samples:
+    counters = front.stream.counters
+    return {("exact",): counters.resumed, ("snapshot",): counters.not_resumed}
 
 
-def _commands(sources: Sources) -> Samples:
-    return {(kind.__name__,): count for kind, count in sources.sequencer.commands.items()}
+def _limits(front: Front) -> Samples:
+    return _one_label(front.stream.counters.limits | {"requests_per_second": front.requests.limited})
 
 
-def _refused_commands(sources: Sources) -> Samples:
-    return {(kind.__name__, code): count for (kind, code), count in sources.sequencer.refusals.items()}
+def _commands(sequencer: Sequencer) -> Samples:
+    return {(kind.__name__,): count for kind, count in sequencer.commands.items()}
 
 
-def _build(_sources: Sources) -> Samples:
+def _refused_commands(sequencer: Sequencer) -> Samples:
+    return {(kind.__name__, code): count for (kind, code), count in sequencer.refusals.items()}
+
+
+def _build(_front: Front) -> Samples:
     return {(__version__, platform.python_version(), platform.python_implementation()): 1}
 
 
-def _resident(_sources: Sources) -> Samples:
+def _resident(_front: Front) -> Samples:
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * resource.getpagesize()
@@ -106,13 +119,13 @@ def _resident(_sources: Sources) -> Samples:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _open_files(_sources: Sources) -> Samples:
+def _open_files(_front: Front) -> Samples:
     return len(list(Path("/dev/fd").iterdir()))
 
 
 _STARTED = time.time()  # this is loaded as the server starts
 
-_ROWS = (
+_FRONT_ROWS: tuple[_Row[Front], ...] = (
     # The stream.
     _gauge(
         "tickwire_stream_connections", "sockets", "Open streams.", lambda s: s.stream.hub.session_count
@@ -164,8 +177,13 @@ _ROWS = (
     ),
     _counter(
         "tickwire_stream_dropped_total", "frames",
-        "Frames not sent: a SNAPSHOT makes them good (behind), or the stream ends (closing).",
+        "Frames not sent: made good by a SNAPSHOT (behind) or a later frame (configure), or too late (closing).",
         _dropped, ("reason",),
+    ),
+    _counter(
+        "tickwire_stream_resumes_total", "topics",
+        "Topics that a reader came back to with nothing missed (exact), or had to begin anew (snapshot).",
+        _resumes, ("outcome",),
     ),
     _gauge(
         "tickwire_stream_readers_behind", "sockets", "Streams whose reader is behind now.",
@@ -188,35 +206,6 @@ _ROWS = (
     _seconds(
         "tickwire_rest_request_seconds", "From a request's headers to its reply, by endpoint.",
         lambda s: s.requests.seconds, ("endpoint",),
-    ),
-    # Engine and journal.
-    _counter(
-        "tickwire_engine_commands_total", "commands", "Commands applied, refused ones included, by type.",
-        _commands, ("command",),
-    ),
-    _counter(
-        "tickwire_engine_refusals_total", "commands", "Commands that the engine refused, by type and code.",
-        _refused_commands, ("command", "code"),
-    ),
-    _gauge(
-        "tickwire_engine_sequence", "commands", "Number of the last command, since the data directory was made.",
-        lambda s: s.sequencer.engine.sequence,
-    ),
-    _gauge(
-        "tickwire_engine_accounts", "accounts", "Accounts, the exchange's own included.",
-        lambda s: len(s.sequencer.engine.accounts),
-    ),
-    _seconds(
-        "tickwire_journal_commit_seconds", "From handing a batch to the journal to the report that it is kept.",
-        lambda s: s.sequencer.commit_seconds,
-    ),
-    _seconds(
-        "tickwire_journal_snapshot_seconds", "From writing down the state to the report that it is kept.",
-        lambda s: s.sequencer.snapshot_seconds,
-    ),
-    _counter(
-        "tickwire_journal_failures_total", "failures", "Batches and snapshots that could not be kept.",
-        lambda s: s.sequencer.failures,
     ),
     # The process.
     _seconds(
@@ -245,9 +234,43 @@ _ROWS = (
     ),
 )  # fmt: skip
 
-METRICS = tuple(row.metric for row in _ROWS)
+_EXCHANGE_ROWS: tuple[_Row[Sequencer], ...] = (
+    _counter(
+        "tickwire_engine_commands_total", "commands", "Commands applied, refused ones included, by type.",
+        _commands, ("command",),
+    ),
+    _counter(
+        "tickwire_engine_refusals_total", "commands", "Commands that the engine refused, by type and code.",
+        _refused_commands, ("command", "code"),
+    ),
+    _gauge(
+        "tickwire_engine_sequence", "commands", "Number of the last command, since the data directory was made.",
+        lambda s: s.engine.sequence,
+    ),
+    _gauge(
+        "tickwire_engine_accounts", "accounts", "Accounts, the exchange's own included.",
+        lambda s: len(s.engine.accounts),
+    ),
+    _seconds(
+        "tickwire_journal_commit_seconds", "From handing a batch to the journal to the report that it is kept.",
+        lambda s: s.commit_seconds,
+    ),
+    _seconds(
+        "tickwire_journal_snapshot_seconds", "From writing down the state to the report that it is kept.",
+        lambda s: s.snapshot_seconds,
+    ),
+    _counter(
+        "tickwire_journal_failures_total", "failures", "Batches and snapshots that could not be kept.",
+        lambda s: s.failures,
+    ),
+)  # fmt: skip
+
+METRICS = (*(row.metric for row in _FRONT_ROWS), *(row.metric for row in _EXCHANGE_ROWS))
 
 
-def metrics_page(sources: Sources) -> str:
-    """All metrics as they are now, in the text format of Prometheus."""
-    return render((row.metric, row.read(sources)) for row in _ROWS)
+def metrics_page(front: Front, sequencer: Sequencer | None = None) -> str:
+    """All metrics as they are now, in the text format of Prometheus; those of the exchange where there is one."""
+    rows = [(row.metric, row.read(front)) for row in _FRONT_ROWS]
+    if sequencer is not None:
+        rows += [(row.metric, row.read(sequencer)) for row in _EXCHANGE_ROWS]
+    return render(rows)

@@ -28,7 +28,7 @@ from tickwire.service.drivers import ClockDriver, MarketDriver, fill_history
 from tickwire.service.listener import Listener, ServeError, base_url, bind
 from tickwire.service.logs import start_logging
 from tickwire.service.loop import LoopWatch
-from tickwire.service.metrics import Sources, metrics_page
+from tickwire.service.metrics import Front, metrics_page
 from tickwire.service.repair import repair
 from tickwire.service.replay import Replay
 from tickwire.service.rules import Rules, RulesError
@@ -159,7 +159,7 @@ async def _serve(
         }
 
     def metrics() -> str:
-        return metrics_page(Sources(stream, application.counters, sequencer, loop_watch))
+        return metrics_page(Front(stream, application.counters, loop_watch), sequencer)
 
     loop_watch = LoopWatch(loop)
     control_token = secrets.token_urlsafe(32)

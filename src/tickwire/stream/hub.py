@@ -198,7 +198,7 @@ class Hub:
             return None
         pace = self._paces.get(milliseconds)
         if pace is None:
-            pace = self._paces[milliseconds] = Pace(milliseconds / 1_000, self._timers)
+            pace = self._paces[milliseconds] = Pace(milliseconds / 1_000, self._timers, self.counters)
         return pace
 
     # Topics.

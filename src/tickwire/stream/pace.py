@@ -16,6 +16,7 @@ from typing import Protocol
 from tickwire.stream.conflation import Pending
 from tickwire.stream.frames import Frame
 from tickwire.stream.outbox import Outbox
+from tickwire.stream.settings import StreamCounters
 from tickwire.wire.topics import TopicKey
 
 __all__ = ["Lane", "Pace", "Timer", "Timers"]
@@ -40,9 +41,10 @@ class Timers(Protocol):
 class Pace:
     """One pace: ``interval`` in seconds, and the lanes that have something to send."""
 
-    __slots__ = ("__weakref__", "_interval", "_ticked", "_timers", "_waiting")
+    __slots__ = ("__weakref__", "_interval", "_ticked", "_timers", "_waiting", "counters")
 
-    def __init__(self, interval: float, timers: Timers) -> None:
+    def __init__(self, interval: float, timers: Timers, counters: StreamCounters) -> None:
+        self.counters = counters
         self._interval = interval
         self._timers = timers
         self._ticked = -inf
@@ -64,11 +66,12 @@ class Pace:
 class _Segment:
     """The readers of a lane that know the same, and what was published since they do."""
 
-    __slots__ = ("pending", "readers")
+    __slots__ = ("pending", "published", "readers")
 
     def __init__(self, readers: dict[Outbox, None], pending: Pending) -> None:
         self.readers = readers
         self.pending = pending
+        self.published = 0  # frames
 
 
 class Lane:
@@ -102,6 +105,7 @@ class Lane:
     def publish(self, offset: int, payload: bytes) -> None:
         """Take in the next frame."""
         self._segments[-1].pending.add(offset, payload)
+        self._segments[-1].published += 1
         self._pace.wake(self)
 
     def owed(self, outbox: Outbox) -> list[Frame]:
@@ -119,12 +123,16 @@ class Lane:
         """Give every reader what it is owed; called by the pace."""
         readers: dict[Outbox, None] = {}
         pending = Pending(self._key.topic)
+        published = 0
         for segment in reversed(self._segments):
             segment.pending.absorb(pending)
             pending = segment.pending
-            for frame in self._frames(pending) if segment.readers else ():
+            published += segment.published
+            frames = self._frames(pending) if segment.readers else []
+            for frame in frames:
                 for outbox in segment.readers:
                     outbox.publish(self._key, frame)
+            self._pace.counters.merged += (published - len(frames)) * len(segment.readers)
             readers |= segment.readers
         self._segments = [self._segment(readers)]
 

@@ -66,6 +66,7 @@ class StreamCounters(msgspec.Struct):
     not_resumed: int = 0  # those for which it had to begin with a SNAPSHOT
     conflated: int = 0  # times a topic was set aside for a reader that was behind
     dropped: int = 0  # frames that a topic's next SNAPSHOT makes good, while it is set aside
+    merged: int = 0  # frames that went into a later one, as their reader had asked for fewer
     discarded: int = 0  # frames for a reader that is being closed
     refusals: dict[str, int] = {}  # handshakes, by code
     closes: dict[str, int] = {}  # sockets, by name of the close

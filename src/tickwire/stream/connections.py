@@ -15,8 +15,8 @@ from tickwire.wire.errors import ApiError
 
 __all__ = ["make_http_protocol"]
 
-# More than any client sends, the target with a signature in it included; h11 and nginx have bounds like it.
-_HEAD_BYTES = 64 * 1024
+# More than any client sends, the target with a signature in it included; h11 has the same bound.
+_HEAD_BYTES = 16 * 1024
 
 # Whoever finds no room may try again soon, but is not to hammer.
 _RETRY_SECONDS = 10
@@ -45,6 +45,7 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
     _head = 0  # bytes of the head under way
     _reading_head = True
     _no_room = False
+    _upgraded = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Take the connection, and wait for its first request."""
@@ -63,27 +64,33 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse("connections", "Overloaded", f"retry-after: {_RETRY_SECONDS}\r\n")
             return
         if self._reading_head:
-            self._head += len(data)
             self._arm()
-        super().data_received(data)
-        if self._reading_head and self._head > _HEAD_BYTES and not self.transport.is_closing():
-            self._refuse("request_head", "HeadTooLarge")
+            # No more than a head may have: the parser makes an object of each header.
+            head, data = data[: _HEAD_BYTES - self._head], data[_HEAD_BYTES - self._head :]
+            self._head += len(head)
+            super().data_received(head)
+            if self._head >= _HEAD_BYTES and not self.transport.is_closing():
+                self._refuse("request_head", "HeadTooLarge")
+        # What comes behind an upgrade without waiting for its answer is dropped, as uvicorn does it.
+        if data and not self._upgraded and not self.transport.is_closing():
+            super().data_received(data)
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._reading_head = False
+        self._head = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._reading_head = True
-        self._head = 0
         self._disarm()
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """The request was one for a stream, which has its own timers."""
         self._disarm()
+        self._upgraded = True
         super().handle_websocket_upgrade()
 
     # Time.
@@ -99,11 +106,11 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         self._deadline = None
-        if self._head:
-            self._refuse("request_timeout", "RequestTimeout")
-        else:
+        if self._reading_head and not self._head:
             self._stream.counters.limited("request_timeout")
             self.transport.abort()
+        else:
+            self._refuse("request_timeout", "RequestTimeout")
 
     def _refuse(self, limit: str, code: str, header: str = "") -> None:
         """Answer and close; the answer names no request, as there may be none yet."""

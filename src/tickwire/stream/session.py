@@ -32,9 +32,9 @@ __all__ = ["UNANSWERED_COST", "Configuration", "Session", "Step"]
 # A peer that is over its operations for this many seconds' worth of them is closed.
 _EXCESS_SECONDS = 2
 
-# Fragments and pongs are read, not answered: they cost a fraction of an operation, and a flood of empty ones is still
-# a flood.
-UNANSWERED_COST = 0.1
+# Fragments and pongs are read, not answered: they cost a part of an operation, and a flood of empty ones is still a
+# flood.
+UNANSWERED_COST = 0.25
 
 
 class Configuration(msgspec.Struct, frozen=True):

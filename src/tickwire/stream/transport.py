@@ -33,6 +33,7 @@ from tickwire.stream.hub import Hub, Reader
 from tickwire.stream.log import StreamLog
 from tickwire.stream.session import UNANSWERED_COST, Session, Step
 from tickwire.stream.settings import StreamCounters, StreamSettings
+from tickwire.stream.turns import Turns
 from tickwire.stream.upgrade import read_upgrade
 from tickwire.stream.writer import Writer
 from tickwire.wire.closes import CLOSES, Close
@@ -54,7 +55,7 @@ _UNSENT = 64 * 1024
 
 # The protocol answers pings while it reads. A read of uvloop holds up to 256 KiB, 40,000 empty pings: in slices, a
 # flood is noticed before it has been answered.
-_SLICE = 4096
+_SLICE = 1024
 
 # How often a reader that is behind is looked at, as a part of the time after which it is closed.
 _STALL_CHECKS = 6
@@ -92,6 +93,7 @@ class Stream:
             address_sockets=self.addresses.__getitem__,
         )
         self.backlog = Backlog(self.settings.limits.backlog_bytes, _LoopTimers().call_later)
+        self.turns = Turns(_LoopTimers().call_soon)
         self.leave_as = "stopping"  # how sockets are closed when the server stops
         self.log = StreamLog(time.monotonic)
         keys.on_revoked.append(self.hub.close_key)
@@ -167,17 +169,35 @@ class StreamProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read the request for the upgrade, then frames."""
-        now = self._loop.time()
         if self._session is not None:
-            self._session.heard(now)
-        elif not self._begun:
+            self._session.heard(self._loop.time())
+        self._stream.turns.read(self, data)
+
+    def process(self, data: bytes) -> None:
+        """Carry out what the peer has sent, when it is its turn."""
+        if self._transport.is_closing():
+            return
+        now = self._loop.time()
+        if not self._begun:
             self._begun = True
             if self._open_usual(data, now):
                 return
             self._protocol = self._handshake_protocol()
         for start in range(0, len(data), _SLICE):
+            if self._transport.is_closing():
+                return
             self._protocol.receive_data(data[start : start + _SLICE])
             self._process(now)
+
+    def pause_reading(self) -> None:
+        """Leave what the peer sends in the kernel."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read again."""
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         """The peer has ended its side; the transport closes itself."""

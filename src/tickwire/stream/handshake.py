@@ -1,5 +1,7 @@
 """Who may open a stream: path, rate, signature, scope, number of sockets; sans-I/O."""
 
+import email.utils
+import http
 import ipaddress
 import math
 from collections.abc import Callable
@@ -7,6 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 from websockets.datastructures import Headers
+from websockets.http11 import Response
 
 from tickwire.keys.auth import authenticate
 from tickwire.keys.keyring import ApiKey, KeyRing
@@ -15,7 +18,7 @@ from tickwire.stream.settings import StreamLimits
 from tickwire.wire.errors import ApiError
 from tickwire.wire.signing import API_PREFIX, STREAM_PATH
 
-__all__ = ["Handshake", "Refusal", "subscriber"]
+__all__ = ["UNREADABLE", "Handshake", "Refusal", "subscriber"]
 
 # When a key has all its sockets open, nobody can say when one ends: a client is to come back, but not to hammer.
 _SOCKETS_RETRY_SECONDS = 10
@@ -33,6 +36,22 @@ class Refusal(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     limit: str = ""
+
+    def response(self) -> Response:
+        """The answer as ``websockets`` writes it; the connection ends with it."""
+        status = http.HTTPStatus(self.status)
+        headers = Headers(
+            [
+                ("Date", email.utils.formatdate(usegmt=True)),
+                ("Connection", "close"),
+                ("Content-Length", str(len(self.body))),
+                *self.headers,
+            ]
+        )
+        return Response(status.value, status.phrase, headers, self.body)
+
+
+UNREADABLE = Refusal("InvalidHandshake", 400, (("content-type", "text/plain"),), b"Bad Request")
 
 
 class Handshake:

@@ -8,7 +8,6 @@ two ways of writing do not get in each other's way.
 
 import asyncio
 import codecs
-import email.utils
 import http
 import logging
 import secrets
@@ -20,7 +19,7 @@ from typing import Any, cast
 
 from websockets.datastructures import Headers
 from websockets.frames import CONT, CloseCode, Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import OPEN, SEND_EOF, Protocol, Side
 from websockets.server import ServerProtocol
 
@@ -28,7 +27,7 @@ from tickwire.bus.feed import Feed
 from tickwire.keys.keyring import ApiKey, KeyRing
 from tickwire.stream.backlog import Backlog
 from tickwire.stream.deflate import EXTENSIONS
-from tickwire.stream.handshake import Handshake, Refusal, subscriber
+from tickwire.stream.handshake import UNREADABLE, Handshake, Refusal, subscriber
 from tickwire.stream.hub import Hub, Reader
 from tickwire.stream.log import StreamLog
 from tickwire.stream.session import UNANSWERED_COST, Session, Step
@@ -269,7 +268,7 @@ class StreamProtocol(asyncio.Protocol):
             self._stream.log.refused("InvalidHandshake", "", _address(self._transport))
             if len(writes) == 1:
                 # A request that uvicorn's parser takes and the stricter one here does not, such as one with a body.
-                writes.insert(0, _response(_UNREADABLE).serialize())
+                writes.insert(0, UNREADABLE.response().serialize())
         for data in writes:
             if self._transport.is_closing():
                 return
@@ -301,7 +300,7 @@ class StreamProtocol(asyncio.Protocol):
         key = self._check(upgrade.target, upgrade.headers)
         if isinstance(key, Refusal):
             self._protocol = protocol = self._handshake_protocol()
-            protocol.send_response(_response(key))
+            protocol.send_response(key.response())
         else:
             # As the other one is once it has granted an upgrade.
             self._protocol = Protocol(Side.SERVER, max_size=self._stream.settings.message_bytes, logger=_logger)
@@ -316,7 +315,7 @@ class StreamProtocol(asyncio.Protocol):
         assert isinstance(protocol, ServerProtocol)
         key = self._check(request.path, request.headers)
         if isinstance(key, Refusal):
-            protocol.send_response(_response(key))
+            protocol.send_response(key.response())
             return
         response = protocol.accept(request)
         protocol.send_response(response)
@@ -501,19 +500,3 @@ def _address(transport: asyncio.Transport) -> str:
     """The peer's; empty on a Unix socket."""
     peer = transport.get_extra_info("peername")
     return peer[0] if isinstance(peer, tuple) else ""
-
-
-_UNREADABLE = Refusal("InvalidHandshake", 400, (("content-type", "text/plain"),), b"Bad Request")
-
-
-def _response(refusal: Refusal) -> Response:
-    status = http.HTTPStatus(refusal.status)
-    headers = Headers(
-        [
-            ("Date", email.utils.formatdate(usegmt=True)),
-            ("Connection", "close"),
-            ("Content-Length", str(len(refusal.body))),
-            *refusal.headers,
-        ]
-    )
-    return Response(status.value, status.phrase, headers, refusal.body)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from benchmarks.load import Load, Report
-from benchmarks.processes import allow_many_files
 from benchmarks.publishers import Publisher, started
 from benchmarks.source import Source
 
@@ -47,7 +46,6 @@ def readers_of(
     publisher: Publisher, readers: int, sets: Sequence[Sequence[str]], *, deflate: bool = False, receive_buffer: int = 0
 ) -> Iterator[Load]:
     """So many readers of a server, subscribed, for the time of a block."""
-    allow_many_files(2 * readers + 1000)
     load = Load(
         publisher.port, readers, publisher.requests(sets, deflate=deflate), publisher.messages(sets),
         ready=publisher.ready(len(sets[0])), topics=1000, receive_buffer=receive_buffer,

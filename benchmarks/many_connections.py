@@ -11,7 +11,6 @@ import sys
 
 from benchmarks.build import MissingTool
 from benchmarks.load import Load
-from benchmarks.processes import allow_many_files
 from benchmarks.publishers import started
 from benchmarks.report import Row
 
@@ -61,7 +60,6 @@ def _measure(name: str, connections: int) -> dict[str, float]:
 def run(quick: bool) -> list[Row]:
     """10,000 connections, quick 50."""
     connections = 50 if quick else 10_000
-    allow_many_files(2 * connections + 1_000)
     found: dict[str, dict[str, float]] = {}
     for name in ("tickwire", "websockets") if quick else ("tickwire", *RIVALS):
         try:

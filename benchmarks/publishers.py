@@ -14,7 +14,7 @@ from benchmarks.build import compiled
 from benchmarks.clients import Credentials
 from benchmarks.load import subscription, upgrade_lines
 from benchmarks.nchan import NchanPublisher
-from benchmarks.processes import Process
+from benchmarks.processes import Process, allow_many_files
 from benchmarks.rivals.install import nginx_with_nchan, node_with_ws, python_with_rivals
 from benchmarks.servers import KEY, SECRET
 from benchmarks.source import Source, text_frame
@@ -23,6 +23,8 @@ from tickwire.wire.signing import STREAM_PATH
 __all__ = ["LIMIT", "PUBLISHERS", "Publisher", "started"]
 
 LIMIT = "send(2) in C"
+# Ten thousand readers, on each side.
+_FILES = 20_000
 _DEFLATE = {"sec-websocket-extensions": "permessage-deflate; client_max_window_bits"}
 
 
@@ -160,6 +162,7 @@ PUBLISHERS: dict[str, Callable[[int, int], Publisher]] = {
 @contextlib.contextmanager
 def started(name: str, topics: int, size: int) -> Iterator[Publisher]:
     """The server of this name for the time of a block. Raises ``MissingTool`` when it can't be had."""
+    allow_many_files(_FILES)  # before it starts: a child has the limit of its parent
     publisher = PUBLISHERS[name](topics, size)
     try:
         yield publisher

@@ -22,6 +22,7 @@ from benchmarks.processes import temporary_directory
 from benchmarks.source import SUBSCRIBED, Source, follow, requested_topics
 from tickwire.bus.feed import Listener
 from tickwire.keys.keyring import KeyRing
+from tickwire.stream.connections import make_http_protocol
 from tickwire.stream.settings import StreamLimits, StreamSettings
 from tickwire.stream.transport import Stream, make_stream_protocol
 from tickwire.wire.errors import ApiError
@@ -59,14 +60,14 @@ def _listener() -> socket.socket:
 
 async def _serve(**settings: Any) -> None:
     config = uvicorn.Config(
-        _nothing, http="httptools", lifespan="off", log_level="warning", access_log=False, server_header=False,
+        _nothing, lifespan="off", log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=1, backlog=4096, **settings,
     )  # fmt: skip
     await uvicorn.Server(config).serve(sockets=[_listener()])
 
 
 async def _serve_nothing() -> None:
-    await _serve(ws="none")
+    await _serve(http="httptools", ws="none")
 
 
 class SourceFeed:
@@ -110,7 +111,7 @@ async def _serve_stream(source: Source) -> None:
         keys.create("demo", ("read",), key=KEY, secret=SECRET)
         stream = Stream(feed, keys, time.time_ns, StreamSettings(limits=StreamLimits.unlimited()))
         task = asyncio.create_task(follow(source, feed.publish))
-        await _serve(ws=make_stream_protocol(stream))
+        await _serve(http=make_http_protocol(stream), ws=make_stream_protocol(stream))
         task.cancel()
         keys.close()
 

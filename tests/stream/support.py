@@ -3,13 +3,14 @@
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from tickwire.bus.feed import Listener
 from tickwire.wire.envelope import data_frame
 from tickwire.wire.errors import ApiError
-from tickwire.wire.topics import TopicKey, parse_topic
+from tickwire.wire.topics import TopicKey, TopicKind, parse_topic
 
 TICKER = "ticker.BTCUSDT.PERP"
 BOOK = "orderbook.BTCUSDT.PERP"
@@ -165,3 +166,63 @@ def read_messages(data: bytes) -> list[dict[str, object]]:
     frames = read_frames(data)
     assert all(opcode == 1 for opcode, _ in frames)
     return [msgspec.json.decode(payload) for _, payload in frames]
+
+
+DELTA = "orderbook.delta.BTCUSDT.PERP"
+POSITION = "account.position"
+CANDLE = 4  # versions
+
+
+class ShapedFeed(MemoryFeed):
+    """A feed whose rows have the shapes of the API's, each version of a topic with a state of its own.
+
+    ``truth`` is what a reader knows that has read everything up to a version, which is also the ``ts``.
+    """
+
+    def _render(self, key: TopicKey, action: str) -> bytes:
+        version, kind = self.versions[key], key.topic.kind
+        if action == "SNAPSHOT" or kind is TopicKind.ORDERBOOK:
+            return data_frame(key.topic.name, version, "SNAPSHOT", rows_of_state(kind, version))
+        return data_frame(key.topic.name, version, "UPDATE", rows_of_change(kind, version))
+
+
+def rows_of_state(kind: TopicKind, version: int) -> list[Any]:
+    """The rows of a SNAPSHOT: that of the reader who has folded every change."""
+    state: Any = None
+    if kind is TopicKind.EXECUTION:
+        return []
+    for each in range(version + 1):
+        for row in rows_of_change(kind, each):
+            state = fold(state, row)
+    if kind is TopicKind.ORDERBOOK_DELTA:
+        return [{"seq": version, "prevSeq": version, "bids": list(state["bids"].items()), "asks": []}]
+    if kind is TopicKind.POSITION:
+        return [{"symbol": symbol} | row for symbol, row in state.items()]
+    return [state]
+
+
+def rows_of_change(kind: TopicKind, version: int) -> list[Any]:
+    """The rows of the UPDATE that leads to a version."""
+    number = str(version)
+    if kind is TopicKind.TICKER:
+        return [{"symbol": "BTCUSDT.PERP", f"field{version % 3}": number}]
+    if kind is TopicKind.KLINE:
+        return [[str(version // CANDLE), number]]
+    if kind is TopicKind.ORDERBOOK_DELTA:
+        return [{"seq": version, "prevSeq": version - 1, "bids": [[str(version % 3), number]], "asks": []}]
+    if kind is TopicKind.ORDERBOOK:
+        return [{"symbol": "BTCUSDT.PERP", "bids": [["1", number]], "asks": []}]
+    if kind is TopicKind.POSITION:
+        return [{"symbol": f"S{version % 2}", "positionQty": number}]
+    return [{"number": number}]
+
+
+def fold(state: Any, row: Any) -> Any:
+    """What a reader knows after one more row."""
+    if isinstance(row, list) or ("bids" in row and "seq" not in row):
+        return row
+    if "seq" in row:
+        return {"bids": {**(state or {}).get("bids", {}), **dict(row["bids"])}}
+    if "positionQty" in row:
+        return {**(state or {}), row["symbol"]: {"positionQty": row["positionQty"]}}
+    return {**(state or {}), **row}

@@ -17,7 +17,6 @@ inside the publishing of a batch, where "at once" would be too early for what th
 
 import itertools
 from collections.abc import Callable, Sequence
-from weakref import WeakValueDictionary
 
 from tickwire.bus.feed import Feed
 from tickwire.stream.channel import Channel
@@ -82,7 +81,7 @@ class Hub:
         self._settings = settings
         self._epochs = (f"{epoch}.{number}" for number in itertools.count(1))
         self._channels: dict[TopicKey, Channel] = {}
-        self._paces: WeakValueDictionary[int, Pace] = WeakValueDictionary()
+        self._paces: dict[int, Pace] = {}  # by milliseconds
         self._readers: dict[str, set[Reader]] = {}  # by API key
         self.session_count = 0
         self.subscriptions = dict.fromkeys(TopicKind, 0)

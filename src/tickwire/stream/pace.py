@@ -41,7 +41,7 @@ class Timers(Protocol):
 class Pace:
     """One pace: ``interval`` in seconds, and the lanes that have something to send."""
 
-    __slots__ = ("__weakref__", "_interval", "_ticked", "_timers", "_waiting", "counters")
+    __slots__ = ("_interval", "_ticked", "_timers", "_waiting", "counters")
 
     def __init__(self, interval: float, timers: Timers, counters: StreamCounters) -> None:
         self.counters = counters

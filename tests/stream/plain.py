@@ -91,8 +91,16 @@ class PlainReader:
             return
         self.waiting.append(frame)
         self.wake()
-        if self.paused and sum(map(len, self.waiting)) > self.held_bytes:
-            self.stopped = self.overflowed = True
+        if sum(map(len, self.waiting)) > self.held_bytes:
+            if self.paused:
+                self.stopped = self.overflowed = True
+            else:
+                self.write_out()  # early, so that the transport can say that it is enough
+
+    def write_out(self) -> None:
+        for frame in self.waiting:
+            self.write(frame)
+        self.waiting.clear()
 
     def wake(self) -> None:
         if not self.flushing:
@@ -106,9 +114,7 @@ class PlainReader:
             self.close("too_slow")
         if self.stopped or self.paused:
             return
-        for frame in self.waiting:
-            self.write(frame)
-        self.waiting.clear()
+        self.write_out()
         if self.aside and not self.catching_up:
             self.hub.catch_up(self)
 

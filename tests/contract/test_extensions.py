@@ -1,12 +1,18 @@
 """What no exchange offers: the control plane, and the documents that the server gives out."""
 
 import json
+import random
+import socket
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from tests.contract import shapes
-from tests.contract.support import PERPETUAL, Account, Server, until
+from tests.contract.support import PERPETUAL, Account, Message, Server, Stream, rows_of, until
 from websockets.exceptions import ConnectionClosed
 
 CONTROL = (("GET", "keys"), ("POST", "keys"), ("DELETE", "keys/some-key-1"), ("POST", "deposit"))
@@ -143,6 +149,205 @@ def test_a_revoked_keys_sockets_are_closed(alice: Account) -> None:
             stream.receive()
     assert caught.value.rcvd is not None
     assert caught.value.rcvd.code == 1008
+
+
+# Fewer frames.
+
+TICKER, BOOK, DELTA = (f"{kind}.{PERPETUAL}" for kind in ("ticker", "orderbook", "orderbook.delta"))
+EVERYTHING = [
+    TICKER, BOOK, DELTA, f"kline.1.{PERPETUAL}", "account", "account.margin", "account.balance", "account.position",
+    "account.order", "account.execution",
+]  # fmt: skip
+
+
+def configure(stream: Stream, **choice: object) -> Message:
+    stream.send(op="configure", **choice)
+    while "success" not in (reply := stream.receive()):
+        pass
+    return reply
+
+
+def trade(alice: Account, bob: Account, times: int) -> None:
+    """Orders, fills, positions, candles: something for every topic."""
+    for number in range(times):
+        bob.sell("0.002", str(50_000 + number))
+        alice.buy("0.001")
+        alice.sell("0.001", str(60_000 + number))
+
+
+def test_configure_says_what_holds(quiet: Server) -> None:
+    with quiet.demo.stream() as stream:
+        answer = {"success": True, "op": "configure"}
+        assert configure(stream, conflate_ms=250, id=7) == answer | {"conflate_ms": 250, "resume": False, "id": 7}
+        assert configure(stream, resume=True) == answer | {"conflate_ms": 250, "resume": True}
+        assert configure(stream, conflate_ms=0, resume=False) == answer | {"conflate_ms": 0, "resume": False}
+
+
+@pytest.mark.parametrize(
+    ("choice", "field"),
+    [
+        ({}, "conflate_ms"),
+        ({"conflate_ms": -1}, "conflate_ms"),
+        ({"conflate_ms": 60_001}, "conflate_ms"),
+        ({"conflate_ms": 0.5}, "conflate_ms"),
+        ({"conflate_ms": "250"}, "conflate_ms"),
+        ({"conflate_ms": True}, "conflate_ms"),
+        ({"resume": "yes"}, "resume"),
+        ({"conflate_ms": 250, "resume": 1}, "resume"),
+    ],
+)
+def test_bad_choices_are_refused_by_name_and_change_nothing(quiet: Server, choice: dict[str, Any], field: str) -> None:
+    with quiet.demo.stream() as stream:
+        reply = configure(stream, **choice, id="x")
+        assert (reply["success"], reply["op"], reply["error"]) == (False, "configure", "InvalidParameter")
+        assert field in reply["message"]
+        assert reply["id"] == "x"
+        assert configure(stream, conflate_ms=0) == {
+            "success": True, "op": "configure", "conflate_ms": 0, "resume": False,
+        }  # fmt: skip
+
+
+def test_one_frame_an_interval_and_nothing_lost(alice: Account, bob: Account) -> None:
+    with alice.stream() as every, alice.stream() as some:
+        configure(some, conflate_ms=400)
+        every.subscribe(*EVERYTHING)
+        some.subscribe(*EVERYTHING)
+        trade(alice, bob, 20)
+        all_frames = every.for_seconds_of_silence(0.2)  # a book is pushed some time after its change
+        fewer = some.collect(lambda found: understood(found, some) == understood(all_frames, every))
+        assert len(fewer) < len(all_frames) / 2
+        for topic in ("account.order", "account.execution"):
+            assert rows_of(fewer, topic) == rows_of(all_frames, topic)
+        # Deltas are merged, not cut out.
+        rows = rows_of([some.snapshots[DELTA], *fewer], DELTA)
+        assert all(later["prevSeq"] == earlier["seq"] for earlier, later in pairwise(rows))
+
+
+def understood(messages: list[Message], stream: Stream) -> dict[str, Any]:
+    """What a client knows after some messages: the newest value of each field, book level and row."""
+    known: dict[str, Any] = {}
+    for message in [*stream.snapshots.values(), *messages]:
+        topic = message["topic"]
+        for row in (row for part in message["data"] for row in part["rows"]):
+            if topic == DELTA:
+                for side in ("bids", "asks"):
+                    known |= {(topic, side, price): quantity for price, quantity in row[side] if quantity != "0"}
+                    for price, quantity in row[side]:
+                        if quantity == "0":
+                            known.pop((topic, side, price), None)
+                known[topic] = row["seq"]
+            elif isinstance(row, dict) and topic not in ("account.order", "account.execution"):
+                name = row.get("asset") or row.get("symbol")
+                known[topic, name] = known.get((topic, name), {}) | row
+            else:
+                known[topic] = row
+    return known
+
+
+# Resuming.
+
+
+class Comeback:
+    """A client that loses its connection again and again. What it has seen of each topic is to be whole."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.positions: dict[str, Message] = {}
+        self.messages: list[Message] = []
+        self.resumed: list[Message] = []
+
+    def run(self, choose: random.Random, until_seconds: float) -> None:
+        """Connect, resume, read a while, and have the connection torn in the midst of whatever comes."""
+        with self.account.stream() as stream:
+            stream.send(*EVERYTHING, op="subscribe", resume=self.positions) if self.positions else stream.send(
+                op="configure", resume=True
+            )
+            if not self.positions:
+                stream.send(*EVERYTHING, op="subscribe")
+            end = time.monotonic() + until_seconds * choose.random()
+            while time.monotonic() < end or not self.positions:
+                self.take(stream.receive())
+            # Without a word, and with frames unread: the server finds a dead socket.
+            stream.connection.socket.shutdown(socket.SHUT_RDWR)
+
+    def take(self, message: Message) -> None:
+        if "success" in message:
+            assert message["success"]
+            self.resumed += [message["resumed"]] if "resumed" in message else []
+            return
+        if "topic" in message:
+            self.messages.append(message)
+            self.positions[message["topic"]] = {"epoch": message["epoch"], "offset": message["offset"]}
+
+
+def test_a_client_that_is_cut_off_at_random_misses_nothing(alice: Account, bob: Account) -> None:
+    choose = random.Random(7)
+    comeback = Comeback(alice)
+    with alice.stream(*EVERYTHING) as steady:
+        for _ in range(8):
+            # Orders go on while it is connected, and while it is not.
+            feeder = threading.Thread(target=trade, args=(alice, bob, 6))
+            feeder.start()
+            comeback.run(choose, 0.15)
+            feeder.join()
+        with alice.stream() as stream:
+            stream.send(*EVERYTHING, op="subscribe", resume=comeback.positions)
+            for message in stream.barrier():
+                comeback.take(message)
+        witness = steady.barrier()
+    assert len(comeback.resumed) == 8
+    assert all(all(resumed.values()) for resumed in comeback.resumed)
+    for topic in EVERYTHING:
+        seen = [message for message in comeback.messages if message["topic"] == topic]
+        assert [message["data"][0]["actionType"] for message in seen[:1]] == ["SNAPSHOT"]
+        offsets = [message["offset"] for message in seen]
+        assert offsets == list(range(offsets[0], offsets[0] + len(seen)))
+        # The very frames that a client which was never cut off has had since.
+        plain = [{name: message[name] for name in ("topic", "ts", "data")} for message in seen[1:]]
+        assert plain == [message for message in witness if message["topic"] == topic][-len(plain) :], topic
+        assert plain
+
+
+def test_a_restart_is_told(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    positions: dict[str, Message] = {}
+    for _ in range(2):
+        with Server(directory, "--no-market", "--no-limits") as server, server.demo.stream() as stream:
+            stream.send(TICKER, "account.order", op="subscribe", resume=positions) if positions else stream.send(
+                op="configure", resume=True
+            )
+            if not positions:
+                stream.send(TICKER, "account.order", op="subscribe")
+            reply, *_ = messages = [stream.receive() for _ in range(3)]
+            snapshots = [message for message in messages if "topic" in message]
+            if positions:
+                assert reply["resumed"] == {TICKER: False, "account.order": False}
+                assert [message["data"][0]["actionType"] for message in snapshots] == ["SNAPSHOT"] * 2
+                assert {message["epoch"] for message in snapshots}.isdisjoint(
+                    position["epoch"] for position in positions.values()
+                )
+            positions = {topic: {"epoch": "before", "offset": 0} for topic in (TICKER, "account.order")} | {
+                message["topic"]: {"epoch": message["epoch"], "offset": message["offset"]} for message in snapshots
+            }
+
+
+@pytest.mark.parametrize(
+    ("resume", "told"),
+    [
+        (True, "resume: expected an object"),
+        ({TICKER: 5}, f"resume of {TICKER}: position: expected object"),
+        ({TICKER: {"epoch": "e"}}, f"resume of {TICKER}: offset: expected a value"),
+        ({TICKER: {"epoch": "e", "offset": "1"}}, f"resume of {TICKER}: offset: expected int, got str"),
+        ({"account": {"epoch": "e", "offset": 1}}, "resume: expected topics of args, got 'account'"),
+    ],
+)
+def test_positions_that_can_not_be_read_are_refused_by_name(quiet: Server, resume: Any, told: str) -> None:
+    with quiet.demo.stream() as stream:
+        stream.send(TICKER, op="subscribe", resume=resume, id=3)
+        reply = stream.receive()
+        assert (reply["success"], reply["error"], reply["id"]) == (False, "InvalidParameter", 3)
+        assert reply["message"].startswith(told)
+        assert stream.barrier() == []
 
 
 # Documents.

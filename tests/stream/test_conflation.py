@@ -201,6 +201,13 @@ def test_the_last_push_of_a_closed_candle_keeps_its_own_time_and_offset() -> Non
     ]
 
 
+def test_offsets_never_fall_even_where_an_old_candle_is_corrected() -> None:
+    pending = Pending(KLINE)
+    for offset, start in enumerate(["60", "120", "60"], 1):
+        pending.add(offset, data_frame(KLINE.name, offset, "UPDATE", [[start, str(offset)]]))
+    assert [offset for offset, _ in pending.payloads()] == [2, 3]
+
+
 def test_a_book_of_another_source_needs_no_numbers() -> None:
     pending = Pending(BOOK)
     for quantity in ("1", "0"):

@@ -348,6 +348,191 @@ def test_a_reader_that_holds_too_much_is_closed_without_harm_to_others(bench: Be
     assert bench.feed.interest[key(ORDER, "alice")] == 1
 
 
+# Positions: coming back to where one was.
+
+
+def operate(client: Client, **operation: object) -> None:
+    text = msgspec.json.encode(operation).decode()
+    client.hub.perform(client.reader, client.session.receive_text(text, 0.0))
+
+
+def resume(client: Client, epochs: dict[str, str], offset: int = 0) -> None:
+    """Subscribe from one offset in all topics."""
+    where = {name: {"epoch": epoch, "offset": offset} for name, epoch in epochs.items()}
+    operate(client, op="subscribe", args=list(epochs), resume=where)
+
+
+def configure(client: Client, **choice: object) -> None:
+    operate(client, op="configure", **choice)
+
+
+def messages_of(client: Client) -> list[dict[str, Any]]:
+    messages = read_messages(b"".join(client.written))
+    client.written.clear()
+    return messages
+
+
+def lost_reader(bench: Bench, *names: str, changes: int = 3) -> None:
+    """One that could resume has gone, and the topics have changed since."""
+    client = bench.client()
+    configure(client, resume=True)
+    client.send("subscribe", *names)
+    bench.settle()
+    client.end("lost")
+    for _ in range(changes):
+        for name in names:
+            bench.feed.change(key(name))
+    bench.settle()
+
+
+def test_every_frame_of_a_resumable_session_has_its_position(bench: Bench) -> None:
+    client = bench.client()
+    configure(client, resume=True)
+    client.send("subscribe", TICKER, ORDER)
+    bench.feed.change(key(TICKER))
+    bench.feed.change(key(ORDER))
+    bench.feed.change(key(TICKER))
+    bench.settle()
+    data = [message for message in messages_of(client) if "topic" in message]
+    assert [(message["epoch"], message["offset"]) for message in data] == [
+        ("e.1", 0), ("e.2", 0), ("e.1", 1), ("e.2", 1), ("e.1", 2),
+    ]  # fmt: skip
+
+
+def test_positions_come_and_go_with_the_choice(bench: Bench) -> None:
+    client = bench.client()
+    client.send("subscribe", TICKER)
+    for wanted in (True, False):
+        configure(client, resume=wanted)
+        bench.feed.change(key(TICKER))
+    bench.settle()
+    assert [message.get("offset") for message in messages_of(client) if "topic" in message] == [None, 1, None]
+
+
+def test_what_was_missed_comes_right_after_the_reply(bench: Bench) -> None:
+    lost_reader(bench, TICKER, ORDER)
+    client = bench.client()
+    where = {TICKER: {"epoch": "e.1", "offset": 1}, ORDER: {"epoch": "e.2", "offset": 0}}
+    operate(client, op="subscribe", args=[TICKER, BOOK, ORDER], resume=where)
+    bench.feed.change(key(TICKER))
+    bench.settle()
+    reply, *data = messages_of(client)
+    assert reply["resumed"] == {TICKER: True, ORDER: True}
+    assert [(message["topic"], message["data"][0]["actionType"], message["offset"]) for message in data] == [
+        (TICKER, "UPDATE", 2), (TICKER, "UPDATE", 3), (BOOK, "SNAPSHOT", 0),
+        (ORDER, "UPDATE", 1), (ORDER, "UPDATE", 2), (ORDER, "UPDATE", 3), (TICKER, "UPDATE", 4),
+    ]  # fmt: skip
+    assert (bench.hub.counters.resumed, bench.hub.counters.not_resumed) == (2, 0)
+
+
+@pytest.mark.parametrize(("epoch", "offset"), [("e.2", 3), ("other.1", 3), ("e.1", 4), ("e.1", 2**63 - 1)])
+def test_a_position_that_is_not_of_this_topic_begins_anew(bench: Bench, epoch: str, offset: int) -> None:
+    lost_reader(bench, TICKER)
+    client = bench.client()
+    resume(client, {TICKER: epoch}, offset)
+    bench.settle()
+    reply, snapshot = messages_of(client)
+    assert reply["resumed"] == {TICKER: False}
+    assert (snapshot["data"][0]["actionType"], snapshot["epoch"], snapshot["offset"]) == ("SNAPSHOT", "e.1", 3)
+    assert (bench.hub.counters.resumed, bench.hub.counters.not_resumed) == (0, 1)
+
+
+def test_nothing_missed_is_resumed_with_nothing(bench: Bench) -> None:
+    lost_reader(bench, TICKER)
+    client = bench.client()
+    resume(client, {TICKER: "e.1"}, 3)
+    bench.settle()
+    (reply,) = messages_of(client)
+    assert reply["resumed"] == {TICKER: True}
+
+
+def test_another_account_gets_nothing_of_it(bench: Bench) -> None:
+    lost_reader(bench, ORDER)
+    bob = bench.client("bob")
+    resume(bob, {ORDER: "e.1"})
+    bench.settle()
+    reply, snapshot = messages_of(bob)
+    assert reply["resumed"] == {ORDER: False}
+    assert (snapshot["data"][0]["rows"][0], snapshot["epoch"]) == (0, "e.2")
+
+
+def test_frames_are_kept_for_a_time_and_then_the_topic_is_left(bench: Bench) -> None:
+    lost_reader(bench, TICKER)
+    assert bench.feed.interest[key(TICKER)] == 1
+    assert bench.hub.subscription_count == 0
+    bench.timers.advance(StreamSettings().resume_seconds)
+    assert +bench.feed.interest == {}
+    client = bench.client()
+    resume(client, {TICKER: "e.1"}, 3)
+    bench.settle()
+    reply, snapshot = messages_of(client)
+    assert (reply["resumed"], snapshot["epoch"]) == ({TICKER: False}, "e.2")
+
+
+def test_who_comes_back_in_time_keeps_it_alive(bench: Bench) -> None:
+    lost_reader(bench, TICKER)
+    client = bench.client()
+    resume(client, {TICKER: "e.1"})
+    bench.settle()
+    assert bench.feed.interest[key(TICKER)] == 1
+    bench.timers.advance(1_000.0)
+    bench.feed.change(key(TICKER))
+    bench.settle()
+    assert [message["offset"] for message in messages_of(client)[1:]] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("settings", [StreamSettings(resume_frames=2), StreamSettings(resume_bytes=250)])
+def test_more_than_is_kept_is_not_resumed_in_part(settings: StreamSettings) -> None:
+    bench = Bench(settings)
+    lost_reader(bench, TICKER)
+    for offset, resumed in ((0, False), (1, True)):
+        client = bench.client()
+        resume(client, {TICKER: "e.1"}, offset)
+        bench.settle()
+        reply, *data = messages_of(client)
+        assert reply["resumed"] == {TICKER: resumed}
+        assert len(data) == (2 if resumed else 1)
+
+
+def test_one_that_is_behind_resumes_orders_but_no_states(bench: Bench) -> None:
+    lost_reader(bench, TICKER, ORDER)
+    client = bench.client()
+    client.reader.outbox.pause()
+    resume(client, {TICKER: "e.1", ORDER: "e.2"})
+    bench.settle()
+    client.reader.outbox.resume()
+    bench.settle()
+    reply, *data = messages_of(client)
+    assert reply["resumed"] == {TICKER: False, ORDER: True}
+    assert [(message["topic"], message["data"][0]["actionType"]) for message in data] == [
+        (ORDER, "UPDATE"), (ORDER, "UPDATE"), (ORDER, "UPDATE"), (TICKER, "SNAPSHOT"),
+    ]  # fmt: skip
+
+
+def test_what_is_too_much_for_one_reader_is_not_resumed_and_orders_come_first() -> None:
+    bench = Bench(StreamSettings(held_bytes=600))
+    lost_reader(bench, TICKER, ORDER)
+    client = bench.client(held_bytes=600)
+    resume(client, {TICKER: "e.1", ORDER: "e.2"})
+    bench.settle()
+    assert messages_of(client)[0]["resumed"] == {TICKER: False, ORDER: True}
+    assert client.closed == []
+
+
+def test_resuming_what_is_subscribed_brings_a_snapshot(bench: Bench) -> None:
+    client = bench.client()
+    configure(client, resume=True)
+    client.send("subscribe", TICKER)
+    bench.feed.change(key(TICKER))
+    bench.settle()
+    messages_of(client)
+    resume(client, {TICKER: "e.1"})
+    bench.settle()
+    reply, snapshot = messages_of(client)
+    assert reply["resumed"] == {TICKER: False}
+    assert (snapshot["data"][0]["actionType"], snapshot["offset"]) == ("SNAPSHOT", 1)
+
+
 TOPICS = [TICKER, BOOK, ORDER]
 ACCOUNTS = ["alice", "bob"]
 KEYS = [key(TICKER), key(BOOK), key(ORDER, "alice"), key(ORDER, "bob")]

@@ -36,10 +36,14 @@ ANYTHING: st.SearchStrategy[Any] = st.recursive(
 OPERATIONS = st.fixed_dictionaries(
     {},
     optional={
-        "op": st.sampled_from(["subscribe", "unsubscribe", "ping", "SUBSCRIBE", ""]) | ANYTHING,
+        "op": st.sampled_from(["subscribe", "unsubscribe", "configure", "ping", "SUBSCRIBE", ""]) | ANYTHING,
         "args": st.lists(TOPICS, max_size=60) | ANYTHING,
         "id": st.text(max_size=140) | st.integers() | ANYTHING,
         "topic": ANYTHING,
+        "conflate_ms": st.sampled_from([0, 250, 60_000, 60_001, "0", True]) | ANYTHING,
+        "resume": st.booleans()
+        | st.dictionaries(TOPICS, st.just({"epoch": "e", "offset": 1}) | ANYTHING, max_size=3)
+        | ANYTHING,
     },
 )
 
@@ -51,13 +55,16 @@ def stream(quiet: Server) -> Iterator[Stream]:
 
 
 def check_reply(reply: dict[str, Any]) -> None:
-    """A reply is one of the three that there are, and tells a client that it is no data."""
+    """A reply is one of those that there are, and tells a client that it is no data."""
     assert "topic" not in reply
     assert "data" not in reply
     if reply.get("op") == "pong" and "success" not in reply:
         assert set(reply) - {"id"} == {"op", "ts"}
+    elif reply["success"] is True and reply["op"] == "configure":
+        assert set(reply) - {"id"} == {"success", "op", "conflate_ms", "resume"}
     elif reply["success"] is True:
-        assert set(reply) - {"id"} == {"success", "op", "args"}
+        assert set(reply) - {"id", "resumed"} == {"success", "op", "args"}
+        assert set(reply.get("resumed", {})) <= set(reply["args"])
     else:
         assert set(reply) - {"id", "op", "args"} == {"success", "error", "message"}
         assert reply["error"]
@@ -74,7 +81,7 @@ def answered(stream: Stream, frame: str | bytes) -> None:
     assert found, "no answer at all"
     for message in found:
         if "topic" in message:
-            assert set(message) == {"topic", "ts", "data"}
+            assert set(message) - {"epoch", "offset"} == {"topic", "ts", "data"}
             assert shapes.timestamp(message["ts"])
             assert [part["actionType"] for part in message["data"]] == ["SNAPSHOT"]
         else:

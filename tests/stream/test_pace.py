@@ -14,7 +14,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.timers = ManualTimers()
-        self.pace = Pace(0.125, self.timers)
+        self.pace = Pace(0.125, self.timers, StreamCounters())
         self.flusher = Flusher(self.timers.call_soon)
         self.offset = 0
 

@@ -133,22 +133,14 @@ def positions(symbol: AnySymbol = None, /, *, target: Target = Target(), as_json
 @account_app.default
 def account(*, target: Target = Target(), as_json: AsJson = False) -> None:  # noqa: B008
     """Show the account."""
-    from tickwire.cli.tables import BALANCES, MARGINS, show_fields, show_rows
+    from tickwire.cli.tables import BALANCES, MARGINS, account_fields, show_fields, show_rows
 
     with connected("account", target, as_json) as rest:
         sums, margins, balances = rest.account(), rest.margins(), rest.balances()
     if as_json:
         _print_json({"account": sums, "margins": margins, "balances": balances})
         return
-    show_fields(
-        (
-            ("wallet", sums.total_wallet_balance),
-            ("floating profit", sums.total_unrealized_pnl),
-            ("margin balance", sums.total_margin_balance),
-            ("held by positions and orders", sums.total_margin_reserved),
-            ("available", sums.available_balance),
-        )
-    )
+    show_fields(account_fields(sums))
     print()
     show_rows(margins, MARGINS, "no margins")
     print()

@@ -19,6 +19,9 @@ __all__ = [
     "PAST_ORDERS",
     "POSITIONS",
     "Column",
+    "account_fields",
+    "fields_table",
+    "rows_table",
     "show_fields",
     "show_rows",
 ]
@@ -144,9 +147,14 @@ def _console() -> Console:
 def show_rows(rows: Iterable[Any], columns: Sequence[Column], nothing: str) -> None:
     """Print a table; a column that is empty in every row is left out. ``nothing`` is said when there is no row."""
     rows = list(rows)
-    if not rows:
+    if rows:
+        _console().print(rows_table(rows, columns))
+    else:
         print(nothing)
-        return
+
+
+def rows_table(rows: Sequence[Any], columns: Sequence[Column]) -> Table:
+    """The table of some rows, without the columns that are empty in all of them."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     cells = [[column.text(row) or "" for column in columns] for row in rows]
     shown = [index for index in range(len(columns)) if any(line[index] for line in cells)]
@@ -154,14 +162,30 @@ def show_rows(rows: Iterable[Any], columns: Sequence[Column], nothing: str) -> N
         table.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")
     for line in cells:
         table.add_row(*[Text(line[index], style=columns[index].style(line[index])) for index in shown])
-    _console().print(table)
+    return table
 
 
 def show_fields(fields: Iterable[tuple[str, str]]) -> None:
     """Print names and values, one a line; profits are coloured."""
+    _console().print(fields_table(fields))
+
+
+def fields_table(fields: Iterable[tuple[str, str]]) -> Table:
+    """The table of names and values."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
     for name, value in fields:
         table.add_row(name, Text(value, style=_profit(value) if "profit" in name else ""))
-    _console().print(table)
+    return table
+
+
+def account_fields(sums: Any) -> tuple[tuple[str, str], ...]:
+    """An ``AccountInfo`` in words."""
+    return (
+        ("wallet", sums.total_wallet_balance),
+        ("floating profit", sums.total_unrealized_pnl),
+        ("margin balance", sums.total_margin_balance),
+        ("held by positions and orders", sums.total_margin_reserved),
+        ("available", sums.available_balance),
+    )

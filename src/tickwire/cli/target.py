@@ -15,8 +15,20 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from tickwire.client import ApiError, SyncRestClient
+    from tickwire.client.policy import End
 
-__all__ = ["EXIT_CODES", "SERVER_AND_KEY", "AsJson", "Found", "NoServer", "Target", "advice", "connected", "fail"]
+__all__ = [
+    "EXIT_CODES",
+    "SERVER_AND_KEY",
+    "AsJson",
+    "Found",
+    "NoServer",
+    "Target",
+    "advice",
+    "connected",
+    "fail",
+    "why_ended",
+]
 
 AsJson = Annotated[bool, Parameter(name="--json", help="Print one line of JSON, for scripts.", negative="")]
 
@@ -67,8 +79,9 @@ class Target:
             raise NoServer(f"--url (TICKWIRE_URL): {error}") from None
         if url is not None and self.key is not None and self.secret is not None:
             return Found(url, self.key, self.secret)
-        server = find_server(Path("tickwire-data")) or find_server()
-        if server is None or url not in (None, server.url):
+        running = (find_server(Path("tickwire-data")), find_server())
+        server = next((found for found in running if found is not None and url in (None, found.url)), None)
+        if server is None:
             given = {"TICKWIRE_URL": url, "TICKWIRE_API_KEY": self.key, "TICKWIRE_API_SECRET": self.secret}
             missing = " ".join(name for name, value in given.items() if value is None)
             raise NoServer(f"no such server found on this machine: start one with tickwire serve, or set {missing}")
@@ -78,6 +91,14 @@ class Target:
 def advice(code: str, otherwise: str = "") -> str:
     """What a user at a terminal does about a code of the API's."""
     return _ADVICE.get(code, otherwise)
+
+
+def why_ended(url: str, end: "End") -> str:
+    """Why a stream has ended for good, and what to do about it."""
+    if end.status:
+        hint = advice(end.error, "see the server's log")
+        return f"{url} refused the handshake: {end.status} {end.error}; {hint}"
+    return f"{url} closed the stream: {end.close_code} {end.reason}"
 
 
 def fail(command: str, message: str, as_json: bool = False, **more: object) -> None:

@@ -135,6 +135,8 @@ def test_local_commands_trust_the_certificate_that_the_server_has(secure: Server
     assert (listed.returncode, listed.stderr) == (0, "")
     assert secure.demo.key in listed.stdout
     assert json.loads(watch(secure)[1])["topic"] == "account"
+    positions = tickwire("positions", "--json", home=home, cwd=home)
+    assert (positions.returncode, positions.stdout) == (0, "[]\n"), positions.stderr
 
 
 def watch(server: Server, **variables: str) -> tuple[int, str, str]:
@@ -161,6 +163,9 @@ def test_watch_by_url_trusts_what_the_environment_names(secure: Server, certific
     assert (code, line, len(errors.splitlines())) == (1, "", 1)
     assert "certificate that is not trusted here" in errors
     assert "SSL_CERT_FILE" in errors
+    refused = tickwire("positions", home=secure.directory.parent, **named)
+    assert refused.returncode == 1
+    assert "certificate that is not trusted here" in refused.stderr
     _, line, errors = watch(secure, **named, SSL_CERT_FILE=str(certificates.authority))
     assert json.loads(line)["topic"] == "account", errors
 

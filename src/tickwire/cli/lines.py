@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from tickwire.cli.target import Found, why_ended
+from tickwire.cli.target import Found, untrusted, why_ended
 from tickwire.client.connection import Connection, StreamEnded
 from tickwire.client.events import Connected, RawFrame, Reconnecting
 from tickwire.wire import rows
@@ -41,7 +41,7 @@ async def follow_lines(found: Found, topics: Iterable[str], show: Callable[[byte
     ``LinesError`` when the server cannot be reached at the beginning, refuses a topic, or wants us no more.
     """
     connected = False
-    connection = Connection(found.url, found.key, found.secret, topics=topics)
+    connection = Connection(found.url, found.key, found.secret, topics=topics, tls=found.tls)
     try:
         async with connection:
             async for item in connection:
@@ -58,7 +58,9 @@ async def follow_lines(found: Found, topics: Iterable[str], show: Callable[[byte
                     case Reconnecting() if item.code == HTTPStatus.UNAUTHORIZED:
                         pass  # tried again by the server's clock; what comes of that is told
                     case Reconnecting() if not connected and not item.code:
-                        raise LinesError(f"can't reach {connection.url}: {item.reason}")
+                        raise LinesError(
+                            untrusted(connection.url, item.reason) or f"can't reach {connection.url}: {item.reason}"
+                        )
                     case Reconnecting():
                         code = f"{item.code} " if item.code else ""
                         print(

@@ -59,7 +59,7 @@ class WatchScreen(App[str]):
         super().__init__()
         self._found = found
         self._first_tab = tab
-        self._client = Client(found.url, found.key, found.secret)
+        self._client = Client(found.url, found.key, found.secret, tls=found.tls)
         self.watched = Watched(self._client, symbol, interval)
 
     def compose(self) -> ComposeResult:

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    import ssl
+
     from tickwire.client import ApiError, SyncRestClient
     from tickwire.client.policy import End
 
@@ -27,6 +29,7 @@ __all__ = [
     "advice",
     "connected",
     "fail",
+    "untrusted",
     "why_ended",
 ]
 
@@ -53,6 +56,18 @@ class Found:
     key: str
     secret: str
     certificate: str | None = None  # the file of one that this machine's server has made itself known by
+
+    @property
+    def tls(self) -> "ssl.SSLContext | None":
+        """Whom to trust beside those that everybody trusts. Raises ``NoServer``."""
+        if self.certificate is None:
+            return None
+        from tickwire.service.tls import trusting
+
+        try:
+            return trusting(self.certificate)
+        except OSError as error:
+            raise NoServer(f"can't read the server's certificate {self.certificate}: {error}") from None
 
 
 class NoServer(Exception):
@@ -101,7 +116,18 @@ def why_ended(url: str, end: "End") -> str:
     return f"{url} closed the stream: {end.close_code} {end.reason}"
 
 
-def fail(command: str, message: str, as_json: bool = False, **more: object) -> None:
+def untrusted(url: str, reason: str) -> str | None:
+    """What to do about a certificate that is not trusted, where ``reason`` is of one."""
+    if "CERTIFICATE_VERIFY_FAILED" not in reason:
+        return None
+    detail = reason.partition("certificate verify failed: ")[2] or reason
+    return (
+        f"{url} shows a certificate that is not trusted here: {detail}; "
+        "if it is the right one, name its file in SSL_CERT_FILE"
+    )
+
+
+def fail(command: str, message: str, as_json: bool = False, **more: object) -> NoReturn:
     """Say on stderr why a command ends, in one line, and leave with exit code 1."""
     if as_json:
         print(json.dumps({"error": more.pop("code", "Failed"), "message": message, **more}), file=sys.stderr)
@@ -123,16 +149,21 @@ def connected(
 
     try:
         found = target.find()
-        with SyncRestClient(found.url, found.key, found.secret) as rest:
+        tls = found.tls
+    except NoServer as error:
+        fail(command, str(error), as_json, code=type(error).__name__)
+    try:
+        with SyncRestClient(found.url, found.key, found.secret, ssl_context=tls) as rest:
             try:
                 yield rest
             except ApiError as error:
                 field = (flags or {}).get(error.field or "", error.field)
                 fail(command, _explain(error, field, rest), as_json, code=error.code, field=field)
-    except (ClientError, NoServer) as error:
+    except ClientError as error:
         arrived = isinstance(error, ConnectionFailed) and error.may_have_arrived
         hint = f"; {in_doubt}" if in_doubt and arrived else ""
-        fail(command, f"{error}{hint}", as_json, code=type(error).__name__)
+        message = untrusted(found.url, str(error)) or f"{error}{hint}"
+        fail(command, message, as_json, code=type(error).__name__)
     except KeyboardInterrupt:
         sys.exit(130)
 

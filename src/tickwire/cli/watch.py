@@ -69,13 +69,12 @@ def watch(
         for topic in topics:
             parse_topic(topic)
         found = target.find()
-    except (TopicError, NoServer) as error:
-        fail("watch", str(error))
-    else:
         if in_terminal:
             _screen(found, topics)
         else:
             _lines(found, topics, as_csv)
+    except (TopicError, NoServer) as error:
+        fail("watch", str(error))
 
 
 def _lines(found: Found, topics: tuple[str, ...], as_csv: bool) -> None:

@@ -56,7 +56,7 @@ serve: $(RUNTIME) ## start the exchange (ARGS: flags of `tickwire serve`)
 
 # Two workers, as CI has two cores. A file's tests stay together: they share a server.
 .PHONY: test
-test: $(DEV) compiler ## run the tests (ARGS: flags of pytest)
+test: $(DEV) compiler programs ## run the tests (ARGS: flags of pytest)
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # The benchmarks' load generator is in C. Without a compiler their tests are skipped, and say so.
@@ -67,6 +67,20 @@ compiler:
 		echo "installing a C compiler, once ..." >&2 && \
 		apt-get update -qq >/dev/null 2>&1 && apt-get install -qq -y gcc libc6-dev >/dev/null 2>&1; } || \
 		echo "no C compiler: the tests of the stream's benchmarks are skipped" >&2
+
+# nginx for the tests of a proxy, ip for those of a line that drops everything, openssl for a key that is encrypted.
+# Without them these tests are skipped, and say so. RUNLEVEL: nginx is not to be started as a service.
+PROGRAMS := nginx:nginx ip:iproute2 openssl:openssl
+.PHONY: programs
+programs:
+	@missing=; for each in $(PROGRAMS); do \
+		command -v "$${each%%:*}" >/dev/null 2>&1 || missing="$$missing $${each#*:}"; done; \
+	[ -z "$$missing" ] || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
+		echo "installing$$missing, once ..." >&2 && apt-get update -qq >/dev/null 2>&1 && \
+		RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $$missing >/dev/null 2>&1; } || \
+		echo "not installed:$$missing; the tests that need them are skipped" >&2
 
 .PHONY: lint
 lint: $(DEV) ## check format, rules, types and who imports whom

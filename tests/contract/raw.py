@@ -29,9 +29,11 @@ def upgrade(account: Account, *headers: str) -> bytes:
 class RawSocket:
     """Frames by hand, for what a well-behaved library does not send."""
 
-    def __init__(self, account: Account, *headers: str, connection: socket.socket | None = None) -> None:
+    def __init__(
+        self, account: Account, *headers: str, connection: socket.socket | None = None, request: bytes = b""
+    ) -> None:
         self.socket = connection or connect(account.server)
-        self.socket.sendall(upgrade(account, *headers))
+        self.socket.sendall(request or upgrade(account, *headers))
         self.file = self.socket.makefile("rb")
         self.status = self.file.readline().decode()
         self.headers = {}

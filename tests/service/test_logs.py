@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,6 +96,15 @@ def test_a_flood_of_refusals_writes_a_few_lines(tmp_path: Path) -> None:
     assert 20 <= len(lines) < 30
     assert lines[0].endswith("code=api.unauthorized address=127.0.0.1")
     assert "code=TooManyRequests address=127.0.0.1 limit=upgrades_per_minute" in lines[-1]
+
+
+def test_a_connection_that_is_refused_is_told_too(tmp_path: Path) -> None:
+    with Logging(tmp_path / "data", "--log-level", "info", "--connections", "1") as server:
+        server.control("GET", "health")  # on a connection that stays open
+        reply = httpx.get(f"{server.url}/_tickwire/health")
+        assert (reply.status_code, reply.json()["error"]) == (503, "Overloaded")
+        (line,) = server.lines(lambda lines: len(lines) >= 1)
+    assert line.endswith(" tickwire.stream connection refused code=Overloaded address=127.0.0.1 limit=connections")
 
 
 @given(FIELDS, st.text(), st.one_of(st.none(), st.text(min_size=1)))

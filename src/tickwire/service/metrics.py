@@ -187,11 +187,11 @@ _FRONT_ROWS: tuple[_Row[Front], ...] = (
     ),
     _gauge(
         "tickwire_stream_readers_behind", "sockets", "Streams whose reader is behind now.",
-        lambda s: s.stream.hub.backlog()[0],
+        lambda s: s.stream.backlog.readers,
     ),
     _gauge(
-        "tickwire_stream_outbox_bytes", "bytes", "Bytes held for all readers together, without the kernel's.",
-        lambda s: s.stream.hub.backlog()[1],
+        "tickwire_stream_outbox_bytes", "bytes", "Bytes that wait for readers that are behind: outboxes, transports.",
+        lambda s: s.stream.backlog.bytes,
     ),
     # Limits.
     _counter(

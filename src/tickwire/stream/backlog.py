@@ -45,6 +45,16 @@ class Backlog:
         """It has caught up, or is gone."""
         self._waiting.pop(socket, None)
 
+    @property
+    def readers(self) -> int:
+        """How many are behind."""
+        return len(self._waiting)
+
+    @property
+    def bytes(self) -> int:
+        """What waits for all of them."""
+        return sum(socket.backlog for socket in self._waiting)
+
     def _look(self) -> None:
         self._armed = bool(self._waiting)
         if not self._armed:

@@ -107,15 +107,19 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
     def _too_late(self) -> None:
         self._deadline = None
         if self._reading_head and not self._head:
-            self._stream.counters.limited("request_timeout")
+            self._note("request_timeout", "RequestTimeout")
             self.transport.abort()
         else:
             self._refuse("request_timeout", "RequestTimeout")
 
+    def _note(self, limit: str, code: str) -> None:
+        self._stream.counters.limited(limit)
+        self._stream.log.refused(code, limit, self.client[0] if self.client else "", what="connection")
+
     def _refuse(self, limit: str, code: str, header: str = "") -> None:
         """Answer and close; the answer names no request, as there may be none yet."""
         self._disarm()
-        self._stream.counters.limited(limit)
+        self._note(limit, code)
         error = ApiError(code)
         body = error.body()
         head = (

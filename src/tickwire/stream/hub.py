@@ -129,11 +129,6 @@ class Hub:
         """Topics of all sockets together."""
         return sum(self.subscriptions.values())
 
-    def backlog(self) -> tuple[int, int]:
-        """How many readers are behind now, and the bytes that wait in all outboxes; looks at every reader."""
-        outboxes = [reader.outbox for readers in self._readers.values() for reader in readers]
-        return sum(outbox.paused for outbox in outboxes), sum(outbox.held for outbox in outboxes)
-
     # Operations.
 
     def perform(self, reader: Reader, step: Step) -> None:

@@ -48,8 +48,8 @@ class StreamLog:
             }  # fmt: skip
             _log.info("stream closed", extra={"fields": fields})
 
-    def refused(self, code: str, limit: str, address: str) -> None:
-        """A handshake was refused, with the error ``code``, by the limit of that name if it was one."""
+    def refused(self, code: str, limit: str, address: str, *, what: str = "handshake") -> None:
+        """A handshake, or a whole connection, was refused: with the error ``code``, by the limit of that name."""
         if not _log.isEnabledFor(logging.INFO):
             return
         if self._refusals.take(self._clock()):
@@ -61,4 +61,4 @@ class StreamLog:
         if self._left_out:
             fields["left_out"] = self._left_out
             self._left_out = 0
-        _log.info("handshake refused", extra={"fields": fields})
+        _log.info("%s refused", what, extra={"fields": fields})

@@ -9,10 +9,10 @@ import sys
 import time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
-from tests.contract.support import PATIENCE, Account, Server, environment
+from tests.contract.support import PATIENCE, Account, Server, environment, tickwire
 
 from tickwire.record.format import FRAME, RecordingError, Row
 from tickwire.record.reader import Recording
@@ -69,12 +69,12 @@ class Recorder:
         return self.process.returncode, out, err
 
 
-class Replay:
-    """One `tickwire replay`, ready once this is made."""
+class Serving:
+    """One command that serves as an exchange does, ready once this is made."""
 
-    def __init__(self, directory: Path, *flags: str, home: Path) -> None:
+    def __init__(self, *arguments: str, home: Path) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tickwire.cli", "replay", str(directory), "--port", "0", *flags],
+            [sys.executable, "-m", "tickwire.cli", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -87,7 +87,7 @@ class Replay:
             if "Ctrl-C stops it" in line:
                 break
         else:
-            raise AssertionError(f"the replay has not started: {self.process.communicate()}")
+            raise AssertionError(f"the command has not started: {self.banner} {self.process.communicate()}")
         found = re.search(r"REST +(\S+)/api/v1\n.*key +(\S+)\n +secret +(\S+)\n", self.banner, re.DOTALL)
         assert found is not None, self.banner
         self.url, key, secret = found.groups()
@@ -99,6 +99,28 @@ class Replay:
         found: dict[str, Any] = self.http.get("/_tickwire/health").json()
         return found
 
+    def stop(self) -> tuple[int, str]:
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        _, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, err
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        code, err = self.stop()
+        if kind is None:
+            assert (code, err) == (0, ""), err
+
+
+class Replay(Serving):
+    """One `tickwire replay`."""
+
+    def __init__(self, directory: Path, *flags: str, home: Path) -> None:
+        super().__init__("replay", str(directory), "--port", "0", *flags, home=home)
+
     def played(self, count: int, *topics: str) -> list[bytes]:
         """Subscribe to topics, and take so many data frames."""
         with self.demo.stream() as stream:
@@ -107,20 +129,29 @@ class Replay:
             assert reply["success"], reply
             return [message(stream) for _ in range(count)]
 
-    def stop(self) -> tuple[int, str]:
-        self.http.close()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        _, err = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, err
 
-    def __enter__(self) -> "Replay":
-        return self
+class Relay(Serving):
+    """One `tickwire relay` of the account `owner`, from a server at `upstream` (else the account's own)."""
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        code, err = self.stop()
-        if kind is None:
-            assert (code, err) == (0, "")
+    def __init__(self, owner: Account, *flags: str, home: Path, upstream: str = "") -> None:
+        key = ("--upstream-key", owner.key, "--upstream-secret", owner.secret)
+        data = home / "relay"
+        super().__init__(
+            "relay",
+            "--upstream",
+            upstream or owner.server.url,
+            *key,
+            "--port",
+            "0",
+            "--data",
+            str(data),
+            *flags,
+            home=home,
+        )
+        made = tickwire("key", "create", "--account", "upstream", "--data", str(data), "--json", home=home)
+        assert made.returncode == 0, made.stderr
+        found = json.loads(made.stdout)
+        self.bound = Account(self, found["key"], found["secret"], "upstream")  # type: ignore[arg-type]
 
 
 def message(stream: Any) -> bytes:

@@ -82,6 +82,7 @@ class MemoryFeed:
         self.versions: Counter[TopicKey] = Counter()
         self.interest: Counter[TopicKey] = Counter()
         self.held = False
+        self.late = False  # the states are not known yet
         self.padding = ""  # makes every payload larger
         self._outputs: deque[Callable[[], None]] = deque()
         self._calling = False
@@ -95,10 +96,10 @@ class MemoryFeed:
         assert self._listener is None
         self._listener = listener
 
-    def join(self, keys: Sequence[TopicKey], then: Callable[[list[bytes]], None]) -> None:
+    def join(self, keys: Sequence[TopicKey], then: Callable[[Sequence[bytes | None]], None]) -> None:
         assert not self._calling
         self.interest.update(keys)
-        snapshots = [self._render(key, "SNAPSHOT") for key in keys]
+        snapshots = [None if self.late else self._render(key, "SNAPSHOT") for key in keys]
         self._output(lambda: then(snapshots))
 
     def leave(self, key: TopicKey) -> None:
@@ -112,8 +113,15 @@ class MemoryFeed:
     def change(self, key: TopicKey) -> None:
         """The next state of a topic."""
         self.versions[key] += 1
+        self._publish(key, "UPDATE")
+
+    def reveal(self, key: TopicKey) -> None:
+        """The state of a topic becomes known."""
+        self._publish(key, "SNAPSHOT")
+
+    def _publish(self, key: TopicKey, action: str) -> None:
         if self.interest[key]:
-            listener, payload = self._listener, self._render(key, "UPDATE")
+            listener, payload = self._listener, self._render(key, action)
             assert listener is not None
             self._output(lambda: listener(key, payload))
 

@@ -122,6 +122,37 @@ def test_reply_then_snapshots_then_what_follows(bench: Bench) -> None:
     assert client.read == [(TICKER, "SNAPSHOT", 1), (BOOK, "SNAPSHOT", 0), (TICKER, "UPDATE", 2)]
 
 
+def test_a_snapshot_that_is_not_known_yet_is_the_next_payload(bench: Bench) -> None:
+    bench.feed.late = True
+    one, two = bench.client(), bench.client()
+    for client in (one, two):
+        client.send("subscribe", TICKER)
+    bench.settle()
+    for client in (one, two):
+        assert [message["op"] for message in client.receive()] == ["subscribe"]
+    bench.feed.reveal(key(TICKER))
+    bench.feed.change(key(TICKER))
+    bench.settle()
+    for client in (one, two):
+        client.receive()
+        assert client.read == [(TICKER, "SNAPSHOT", 0), (TICKER, "UPDATE", 1)]
+
+
+def test_a_message_that_is_no_data_reaches_all_or_a_topics_readers(bench: Bench) -> None:
+    one, two = bench.client(), bench.client()
+    one.send("subscribe", TICKER)
+    bench.settle()
+    one.written.clear()
+    bench.hub.tell(b'{"to":"all"}')
+    bench.hub.tell(b'{"to":"readers"}', key(TICKER))
+    bench.hub.tell(b'{"to":"nobody"}', key(BOOK))
+    bench.hub.notice = b'{"to":"newcomers"}'
+    three = bench.client()
+    bench.settle()
+    sent = [[message["to"] for message in read_messages(b"".join(client.written))] for client in (one, two, three)]
+    assert sent == [["all", "readers"], ["all"], ["newcomers"]]
+
+
 def test_nothing_before_the_snapshot_and_everything_after_it(bench: Bench) -> None:
     early, late = bench.client(), bench.client()
     early.send("subscribe", TICKER)

@@ -27,8 +27,11 @@ class Feed(Protocol):
     def listen(self, listener: Listener) -> None:
         """Send every payload of every joined key to ``listener``; called once, before the first join."""
 
-    def join(self, keys: Sequence[TopicKey], then: Callable[[list[bytes]], None]) -> None:
+    def join(self, keys: Sequence[TopicKey], then: Callable[[Sequence[bytes | None]], None]) -> None:
         """Take interest in ``keys`` and call ``then`` with one SNAPSHOT payload a key, in the keys' order.
+
+        ``None`` stands for one that is not known yet: the key's next payload on the listener is then a SNAPSHOT. A feed
+        has that of a key only until its first payload.
 
         ``then`` runs at the place in the publishing order where these snapshots are true, at once where nothing is
         under way. Each join of a key is counted, and needs one ``leave``; joining again gives a fresh snapshot.

@@ -38,7 +38,7 @@ class LocalFeed:
         """Send every payload of every joined key to ``listener``."""
         self._listener = listener
 
-    def join(self, keys: Sequence[TopicKey], then: Callable[[list[bytes]], None]) -> None:
+    def join(self, keys: Sequence[TopicKey], then: Callable[[Sequence[bytes | None]], None]) -> None:
         """Snapshots are rendered now and handed over once what led to them has been published."""
         snapshots = [self._projector.watch(key) for key in keys]
         self._settle(lambda: then(snapshots))

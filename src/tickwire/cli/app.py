@@ -41,6 +41,7 @@ for _name, _place, _help in (
     ("key", "tickwire.cli.keys:key_app", "Create, list and revoke API keys."),
     ("record", "tickwire.cli.record:record_app", "Keep what the stream sends, frame by frame."),
     ("replay", "tickwire.cli.replay:replay_app", "Serve a recording as if it happened now."),
+    ("relay", "tickwire.cli.relay:relay_app", "Serve another server's stream to many local readers."),
     ("verify", "tickwire.cli.verify:verify_app", "Replay a data directory's journal and compare what was stored."),
     ("export", "tickwire.cli.export:export_app", "Write executions, orders, balances and candles as Parquet or CSV."),
     ("completion", "tickwire.cli.completion:completion_app", "Print or install a script that completes commands."),

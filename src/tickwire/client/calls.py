@@ -38,6 +38,7 @@ __all__ = [
     "ping",
     "place_order",
     "positions",
+    "read",
     "reduce_margin",
     "server_time",
     "set_leverage",
@@ -98,6 +99,11 @@ def _write(
     method: Literal["POST", "PUT", "DELETE"], path: str, request: Request, reply: Any, unwrap: Callable[[Any], T]
 ) -> Call[T]:
     return Call(method, API_PREFIX + path, reply, unwrap, body=msgspec.json.encode(_fields(request)))
+
+
+def read(path: str, query: Request = NoQuery()) -> Call[bytes]:  # noqa: B008 (has no fields)
+    """Any GET, with its reply as it came. ``path`` with the prefix, such as ``/api/v1/market/ticker``."""
+    return _read_part(path.removeprefix(API_PREFIX), msgspec.Raw, bytes, query)
 
 
 def _optional(name: str, value: Number | None) -> str | None:

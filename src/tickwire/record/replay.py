@@ -18,9 +18,10 @@ from tickwire import __version__
 from tickwire.keys.keyring import InvalidKey, KeyRing, KeyRingError
 from tickwire.record.format import RecordingError
 from tickwire.record.player import Player, PlayerSettings
+from tickwire.record.read_only import ReadOnlyGateway
 from tickwire.record.reader import Recording
 from tickwire.record.replay_feed import ReplayFeed
-from tickwire.record.replay_rest import ReplayGateway, replay_endpoints
+from tickwire.record.replay_rest import replay_endpoints
 from tickwire.rest.application import Application
 from tickwire.rest.limits import RequestLimits
 from tickwire.service.demo import command, demo_key
@@ -110,7 +111,7 @@ async def _serve(
 
     loop_watch = LoopWatch(asyncio.get_running_loop())
     application = Application(
-        ReplayGateway(keys, clock),
+        ReadOnlyGateway(keys, clock, "ReplayOnly"),
         health=health,
         metrics=lambda: metrics_page(Front(stream, application.counters, loop_watch)),
         control_token=info.control_token,

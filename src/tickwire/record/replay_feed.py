@@ -42,7 +42,7 @@ class ReplayFeed:
         """Send every payload of every joined key to ``listener``."""
         self._listener = listener
 
-    def join(self, keys: Sequence[TopicKey], then: Callable[[list[bytes]], None]) -> None:
+    def join(self, keys: Sequence[TopicKey], then: Callable[[Sequence[bytes | None]], None]) -> None:
         """Snapshots are those of this moment of the replay."""
         if not self.subscribed.is_set():
             self.shift = self._shift(self.state)

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from tickwire.keys.keyring import KeyRing
 from tickwire.record.replay_state import ReplayState
 from tickwire.rest.application import endpoints
 from tickwire.rest.endpoint import Endpoint, encode
@@ -26,39 +25,9 @@ from tickwire.wire.requests import (
     SymbolQuery,
 )
 
-__all__ = ["ReplayGateway", "replay_endpoints"]
+__all__ = ["replay_endpoints"]
 
 _TICKER_FIELDS = tuple(field.encode_name for field in msgspec.structs.fields(rows.Ticker))
-
-
-class ReplayGateway:
-    """What the HTTP application sees in an exchange's place. Whatever needs the exchange itself is refused."""
-
-    def __init__(self, keys: KeyRing, clock: Callable[[], int]) -> None:
-        self.keys = keys
-        self.clock = clock
-        # Signatures expire by the time that GET /public/time shows, so it is the machine's and not the recording's.
-        self.now = clock
-
-    @property
-    def engine(self) -> Any:
-        """Raises ``ApiError`` ReplayOnly: there is no exchange."""
-        raise ApiError("ReplayOnly")
-
-    @property
-    def store(self) -> Any:
-        """Raises ``ApiError`` ReplayOnly: there is no history."""
-        raise ApiError("ReplayOnly")
-
-    async def submit(self, _command: object, _render: object) -> Any:
-        """Raises ``ApiError`` ReplayOnly."""
-        raise ApiError("ReplayOnly")
-
-    async def settled(self) -> None:
-        """Nothing is ever under way."""
-
-    async def open_account(self, _account: str) -> None:
-        """Every key sees the account that was recorded: there is nothing to open."""
 
 
 def replay_endpoints(state: Callable[[], ReplayState]) -> tuple[Endpoint, ...]:

@@ -117,9 +117,6 @@ async def _list_keys(gateway: Gateway, _argument: str, _query: NoQuery) -> bytes
 
 
 async def _create_key(gateway: Gateway, _argument: str, request: CreateKeyRequest) -> bytes:
-    known = gateway.engine.accounts.get(request.account)
-    if known is not None and known.house:
-        raise ApiError("InvalidParameter", f"account: expected a client's, {request.account} belongs to the house")
     try:
         key = gateway.keys.create(
             request.account, request.scopes, request.allow, request.key, request.secret, gateway.now()

@@ -84,6 +84,7 @@ class Hub:
         self._paces: dict[int, Pace] = {}  # by milliseconds
         self._readers: dict[str, set[Reader]] = {}  # by API key
         self.session_count = 0
+        self.notice: bytes | None = None  # what each new reader is told first
         self.subscriptions = dict.fromkeys(TopicKind, 0)
         feed.listen(self._publish)
 
@@ -93,6 +94,8 @@ class Hub:
         """Take in a new socket."""
         self._readers.setdefault(reader.key, set()).add(reader)
         self.session_count += 1
+        if self.notice is not None:
+            reader.outbox.reply(self.notice)
 
     def detach(self, reader: Reader) -> None:
         """Forget a socket: from now on nothing is sent to it. Calling it again does nothing."""
@@ -122,6 +125,16 @@ class Hub:
         for reader in tuple(self._readers.get(key, ())):
             reader.close("key_revoked")
 
+    def tell(self, payload: bytes, key: TopicKey | None = None) -> None:
+        """Send a message that is no data to every reader, or to those of one topic."""
+        if key is None:
+            outboxes = [reader.outbox for readers in self._readers.values() for reader in readers]
+        else:
+            channel = self._channels.get(key)
+            outboxes = [] if channel is None else list(channel.readers)
+        for outbox in outboxes:
+            outbox.reply(payload)
+
     # Counts.
 
     @property
@@ -141,7 +154,7 @@ class Hub:
         elif step.replies:
             self.feed.settle(lambda: self._settled(reader, step))
 
-    def _joined(self, reader: Reader, step: Step, snapshots: Sequence[bytes]) -> None:
+    def _joined(self, reader: Reader, step: Step, snapshots: Sequence[bytes | None]) -> None:
         if not reader.attached:
             for key in step.join:
                 self.feed.leave(key)
@@ -155,13 +168,13 @@ class Hub:
         self.counters.not_resumed += len(resumed) - sum(resumed.values())
         for number, payload in enumerate(step.replies):
             outbox.reply(with_resumed(payload, resumed) if resumed and number == 0 else payload)
-        for key, payload in zip(step.join, snapshots, strict=True):
+        for key, snapshot in zip(step.join, snapshots, strict=True):
             channel = self._enter(reader, key)
             frames = missed.get(key)
-            if frames is None:
-                outbox.snapshot(key, channel.snapshot(payload))
-            else:
+            if frames is not None:
                 outbox.replay(frames)
+            elif snapshot is not None:  # else it is the next payload of all readers
+                outbox.snapshot(key, channel.snapshot(snapshot))
 
     def _settled(self, reader: Reader, step: Step) -> None:
         if not reader.attached:
@@ -280,13 +293,16 @@ class Hub:
         outbox.catching_up = True
         self.feed.join(keys, lambda snapshots: self._caught_up(reader, keys, snapshots))
 
-    def _caught_up(self, reader: Reader, keys: Sequence[TopicKey], snapshots: Sequence[bytes]) -> None:
+    def _caught_up(self, reader: Reader, keys: Sequence[TopicKey], snapshots: Sequence[bytes | None]) -> None:
         outbox = reader.outbox
         outbox.catching_up = False
         for key, payload in zip(keys, snapshots, strict=True):
             if key in outbox.aside:  # and not unsubscribed, or subscribed afresh, meanwhile
                 channel = reader.channels[key]
                 channel.restart(outbox)
-                outbox.snapshot(key, channel.snapshot(payload))
+                if payload is None:
+                    outbox.forget(key)  # the next payload is a SNAPSHOT
+                else:
+                    outbox.snapshot(key, channel.snapshot(payload))
             self.feed.leave(key)
         outbox.wake()  # for the rest of what is set aside

@@ -37,7 +37,7 @@ from tickwire.stream.upgrade import read_upgrade
 from tickwire.stream.writer import Writer
 from tickwire.wire.closes import CLOSES, Close
 
-__all__ = ["PROTOCOL_CLOSES", "Stream", "StreamProtocol", "make_stream_protocol"]
+__all__ = ["PROTOCOL_CLOSES", "LoopTimers", "Stream", "StreamProtocol", "make_stream_protocol"]
 
 # What the protocol logs at INFO (each opening and closing) is counted instead.
 _logger = logging.getLogger("tickwire.stream.protocol")
@@ -82,7 +82,7 @@ class Stream:
         self.settings = settings or StreamSettings()
         self.clock = clock
         self.counters = StreamCounters()
-        self.hub = Hub(feed, self.counters, _LoopTimers(), self.settings, epoch=secrets.token_hex(4))
+        self.hub = Hub(feed, self.counters, LoopTimers(), self.settings, epoch=secrets.token_hex(4))
         self.addresses: Counter[str] = Counter()  # open sockets, as the limits by address count them
         self.handshake = Handshake(
             keys,
@@ -91,14 +91,14 @@ class Stream:
             sockets=self.hub.sockets,
             address_sockets=self.addresses.__getitem__,
         )
-        self.backlog = Backlog(self.settings.limits.backlog_bytes, _LoopTimers().call_later)
-        self.turns = Turns(_LoopTimers().call_soon)
+        self.backlog = Backlog(self.settings.limits.backlog_bytes, LoopTimers().call_later)
+        self.turns = Turns(LoopTimers().call_soon)
         self.leave_as = "stopping"  # how sockets are closed when the server stops
         self.log = StreamLog(time.monotonic)
         keys.on_revoked.append(self.hub.close_key)
 
 
-class _LoopTimers:
+class LoopTimers:
     """Those of the loop that runs."""
 
     def time(self) -> float:

@@ -59,6 +59,10 @@ _CATALOGUE = (
     ErrorCode(
         "ReplayOnly", 400, "this server replays a recording: nothing can be traded or changed", "Use tickwire serve."
     ),
+    ErrorCode(
+        "RelayOnly", 400, "this server relays another one: nothing can be traded or changed", "Trade with the upstream."
+    ),
+    ErrorCode("UpstreamFailed", 502, "the upstream refuses or does not answer", "The message says why; try later."),
     ErrorCode("NotRecorded", 400, "the recording does not hold this", "Record it: the message says what is there."),
     # Operations on the stream (contract section 3.2).
     ErrorCode("InvalidTopic", 400, "no such topic", "See the table of topics."),

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["ROOT", "compiled_package"]
+from benchmarks.build import BUILD
+
+__all__ = ["ROOT", "child", "compiled_core", "compiled_package"]
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,6 +36,22 @@ def compiled_package(directory: Path, optimization: str = "3") -> Path:
         raise RuntimeError(done.stdout)
     stamp.write_text(wanted)
     return directory
+
+
+def compiled_core() -> Path | None:
+    """The package of the benchmarks; ``None``, with a word on stderr, where it can't be had."""
+    try:
+        return compiled_package(BUILD / "compiled")
+    except RuntimeError as error:
+        print(f"the compiled core is left out: {error}", file=sys.stderr)
+        return None
+
+
+def child(module: str, file: Path, package: Path) -> bytes:
+    """What ``python -m MODULE FILE`` prints with tickwire from ``package``."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(package), str(ROOT)))}
+    command = [sys.executable, "-m", module, str(file)]
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True).stdout
 
 
 def _fingerprint(optimization: str) -> str:

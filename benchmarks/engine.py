@@ -11,7 +11,6 @@ the compiled core of its time to that of plain Python.
 """
 
 import gc
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -20,8 +19,8 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.build import BUILD, MissingTool
-from benchmarks.compiled import ROOT, compiled_package
+from benchmarks.build import MissingTool
+from benchmarks.compiled import ROOT, child, compiled_core
 from benchmarks.flow import MIDDLE, START, Flow, Timed, draw
 from benchmarks.processes import temporary_directory
 from benchmarks.replay import Drawn, Replayed
@@ -36,21 +35,13 @@ NAME = "engine"
 GOAL = 150_000  # commands a second
 RIVALS = ("lightmatchingengine", "pyorderbook", "order-matching")
 RIVAL_SECONDS = 5.0  # after which a slow one is stopped
-COMPILED = BUILD / "compiled"
 # How far from the middle a market order may go: as the contract's maximum slippage, 0.25 %.
 WORST = MIDDLE // 400
 
 
 def _replayed(file: Path, package: Path) -> Replayed:
     """What a child says that takes tickwire from ``package``."""
-    path = [str(package), str(ROOT)]
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.replay", str(file)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return msgspec.json.decode(done.stdout, type=Replayed)
+    return msgspec.json.decode(child("benchmarks.replay", file, package), type=Replayed)
 
 
 def _plain(commands: list[Timed]) -> list[list[Any]]:
@@ -105,18 +96,10 @@ def _memory(count: int) -> tuple[float, float]:
     return used / count, (len(flow.engine.dump()) - empty) / count
 
 
-def _compiled() -> Path | None:
-    try:
-        return compiled_package(COMPILED)
-    except RuntimeError as error:
-        print(f"the compiled core is left out: {error}", file=sys.stderr)
-        return None
-
-
 def run(quick: bool) -> list[Row]:
     """100,000 commands a case. Quick 500, and nothing is compiled or installed for it: plain Python alone."""
     count = 500 if quick else 100_000
-    package = None if quick else _compiled()
+    package = None if quick else compiled_core()
     rows: list[Row] = []
     rates: dict[str, float] = {}
     drawn: list[Timed] = []

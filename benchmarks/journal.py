@@ -1,7 +1,13 @@
-"""The journal alone: commits a second and the time of each, for the three durabilities.
+"""The journal alone, and with the engine in front of it.
 
-A batch is what one order makes: its command, its row and one execution. One case commits a batch when the last is
-done, the other hands over 32 a turn of the loop, as a busy server does. The rival of both is durability none.
+Alone: commits a second and the time of each, for the three durabilities. A batch is what one order makes: its command,
+its row and one execution. One case commits a batch when the last is done, the other hands over 32 a turn of the loop,
+as a busy server does. The rival of both is durability none.
+
+With the engine: commands a second of CPU of the flow of the benchmark ``engine``, journalled in batches of 256, each of
+which is kept (durability process) before the next one begins. Of house accounts the journal keeps the commands, of
+clients' accounts the rows of their orders and executions too. In a process of its own, on the plain core and, where it
+has been compiled, on that; the rival is the engine alone on the same flow.
 """
 
 import asyncio
@@ -10,8 +16,11 @@ import time
 import msgspec
 import uvloop
 
-from benchmarks.flow import START, SYMBOL, Flow
+from benchmarks.compiled import ROOT, child, compiled_core
+from benchmarks.flow import START, SYMBOL, Flow, draw
+from benchmarks.journalled import Journalled
 from benchmarks.processes import load_on_its_core, temporary_directory
+from benchmarks.replay import Drawn
 from benchmarks.report import Row, percentiles
 from tickwire.exchange.commands import PlaceOrder
 from tickwire.journal.database import Durability
@@ -21,6 +30,7 @@ from tickwire.journal.store import Store
 __all__ = ["run"]
 
 NAME = "journal"
+GOAL = 60_000  # commands a second with the engine
 DURABILITIES: tuple[Durability, ...] = ("none", "process", "power")
 AT_ONCE = (1, 32)
 
@@ -75,8 +85,7 @@ async def _measure(durability: Durability, at_once: int, seconds: float) -> tupl
     return len(times) / elapsed, times
 
 
-def run(quick: bool) -> list[Row]:
-    """5 s a case, quick 0.05 s."""
+def _alone(quick: bool) -> list[Row]:
     seconds = 0.05 if quick else 5.0
     rows = []
     with load_on_its_core():
@@ -94,3 +103,28 @@ def run(quick: bool) -> list[Row]:
                 ]
                 base = base or (rate, figures["p50"])
     return rows
+
+
+def _with_engine(quick: bool) -> list[Row]:
+    rows = []
+    cores = [("", ROOT / "src")]
+    if not quick and (package := compiled_core()) is not None:
+        cores.append((", compiled", package))
+    with temporary_directory() as directory:
+        for accounts, house in (("house accounts", True), ("clients' accounts", False)):
+            file = directory / "flow"
+            file.write_bytes(msgspec.msgpack.encode(Drawn(*draw(house, 500 if quick else 50_000))))
+            for core, package in cores:
+                found = msgspec.json.decode(child("benchmarks.journalled", file, package), type=Journalled)
+                rate = found.count / found.together
+                case = f"with the engine{core}, {accounts}"
+                ratio = found.alone / found.together
+                rows.append(
+                    Row(NAME, case, "commands", "/s", {"": rate}, ratio, "engine alone", f"{GOAL:,}", rate >= GOAL)
+                )
+    return rows
+
+
+def run(quick: bool) -> list[Row]:
+    """5 s a case and 50,000 commands; quick 0.05 s, 500, and nothing is compiled for it."""
+    return _alone(quick) + _with_engine(quick)

@@ -15,7 +15,7 @@ from tickwire.exchange import engine as engine_module
 from tickwire.exchange.engine import Engine
 from tickwire.journal.format import state_hash
 
-__all__ = ["Drawn", "Replayed", "replay"]
+__all__ = ["Drawn", "Replayed", "prepared", "replay"]
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -35,7 +35,8 @@ class Replayed(msgspec.Struct, frozen=True):
     state: str
 
 
-def _prepared(drawn: Drawn) -> tuple[Engine, list[Timed]]:
+def prepared(drawn: Drawn) -> tuple[Engine, list[Timed]]:
+    """A fresh engine that is warm, and the commands that are left."""
     engine = Engine({SYMBOL: default_instruments()[SYMBOL]}, SETTINGS)
     warm_up = len(drawn.commands) // 10
     for moment, command in (*drawn.opening, *drawn.commands[:warm_up]):
@@ -47,13 +48,13 @@ def _prepared(drawn: Drawn) -> tuple[Engine, list[Timed]]:
 
 def replay(drawn: Drawn) -> Replayed:
     """Apply all of it twice: once timed as a whole, once command by command."""
-    engine, commands = _prepared(drawn)
+    engine, commands = prepared(drawn)
     apply = engine.apply
     begin = time.process_time()
     for moment, command in commands:
         apply(moment, command)
     seconds = time.process_time() - begin
-    again, _ = _prepared(drawn)
+    again, _ = prepared(drawn)
     times = []
     for moment, command in commands:
         start = time.perf_counter()

@@ -11,19 +11,18 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import TypeVar
 
-import msgspec
-
 from tickwire.bus.local import LocalFeed
 from tickwire.exchange.commands import Command, CreateAccount, Deposit, Tick
 from tickwire.exchange.engine import Engine
 from tickwire.exchange.events import Events
 from tickwire.exchange.executions import ExecutionEvent, FundingEvent
 from tickwire.exchange.projection import Frame, Projector
-from tickwire.journal.records import Batch, ExecutionRecord, OrderRecord
+from tickwire.journal.records import Batch
 from tickwire.journal.store import Store
 from tickwire.keys.keyring import KeyRing
 from tickwire.metrics import Histogram
 from tickwire.service.clock import ExchangeClock
+from tickwire.service.history import record_history
 from tickwire.wire.errors import ApiError
 
 __all__ = ["Sequencer"]
@@ -31,16 +30,15 @@ __all__ = ["Sequencer"]
 T = TypeVar("T")
 Output = Callable[[], None]
 
-_encode = msgspec.json.Encoder().encode
-
 
 class _Pending:
     """A batch under way, with what leaves after its commit."""
 
-    __slots__ = ("batch", "begun", "outputs")
+    __slots__ = ("batch", "begun", "executions", "outputs")
 
     def __init__(self, first_sequence: int) -> None:
         self.batch = Batch(first_sequence, [], [], [])
+        self.executions: list[ExecutionEvent | FundingEvent] = []
         self.outputs: list[Output | list[Frame]] = []
         self.begun = 0.0  # when it went to the journal
 
@@ -106,7 +104,7 @@ class Sequencer:
         pending = self._gather(events.sequence)
         pending.batch.commands.append((events.time, command))
         if events.executions:
-            _record_history(pending.batch, events.executions)
+            pending.executions += events.executions
         frames = self._projector.project(events)
         if frames:
             pending.outputs.append(frames)
@@ -161,6 +159,7 @@ class Sequencer:
         pending, self._gathering = self._gathering, None
         if pending is None:
             return
+        record_history(pending.batch, pending.executions)
         self._committing.append(pending)
         pending.begun = perf_counter()
         self.store.commit(pending.batch, self._committed)
@@ -237,32 +236,3 @@ class Sequencer:
         if self._failure is None:
             self.save_snapshot()
             await self.settled()
-
-
-def _record_history(batch: Batch, executions: list[ExecutionEvent | FundingEvent]) -> None:
-    for event in executions:
-        row = event.order
-        if row is not None:
-            batch.orders.append(
-                OrderRecord(
-                    event.account,
-                    event.order_id,
-                    event.symbol,
-                    event.perpetual,
-                    event.order_time,
-                    event.transact_time,
-                    _encode(row),
-                )
-            )
-        batch.executions.append(
-            ExecutionRecord(
-                event.account,
-                event.exec_id,
-                event.order_id,
-                event.symbol,
-                event.perpetual,
-                event.exec_type,
-                event.transact_time,
-                _encode(event.execution),
-            )
-        )

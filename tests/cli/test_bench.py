@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from tests.contract.support import PERPETUAL, Server, environment, tickwire
 
 TOPICS = f"ticker.{PERPETUAL},orderbook.{PERPETUAL},orderbook.delta.{PERPETUAL}"
@@ -142,6 +144,29 @@ def test_what_the_server_refuses_is_said_in_one_line(server: Server, tmp_path: P
 )
 def test_bad_arguments(server: Server, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     assert words in refused(server, tmp_path, *arguments)
+
+
+def test_wss(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    flags = ("--no-limits", "--symbols", PERPETUAL)
+    flags += ("--tls-cert", str(tmp_path / "server.pem"), "--tls-key", str(tmp_path / "server.pem"))
+    trust = ssl.create_default_context(cafile=tmp_path / "authority.pem")
+    with Server(tmp_path / "data", *flags, verify=trust) as server:
+        assert server.stream_url.startswith("wss://")
+        assert "name its file in SSL_CERT_FILE" in refused(server, tmp_path)
+        arguments = ("bench", "--json", "--readers", "3", "--seconds", "1.5", "--orders", "5")
+        told = credentials(server, SSL_CERT_FILE=str(tmp_path / "authority.pem"))
+        named = tickwire(*arguments, home=tmp_path, cwd=tmp_path, **told)
+        # Beside the server it is found, and its certificate with it.
+        found = tickwire(*arguments, "--url", server.url, home=tmp_path, cwd=tmp_path)
+    for result in (named, found):
+        assert result.returncode == 0, result.stderr
+        report = json.loads(result.stdout)
+        assert (report["readers"], report["errors"], report["orderErrors"]) == (3, {}, {})
+        assert report["frames"] > 0
 
 
 def test_limits_of_the_server_are_counted_by_code(tmp_path: Path) -> None:

@@ -81,8 +81,9 @@ def bench(
         if orders and symbol is None:
             raise BenchError("--symbol: expected a symbol to place orders in, as no topic has one")
         found = target.find()
+        _ = found.tls  # raises where the file that the server named can't be read
         # http becomes ws, https wss.
-        server = Server("ws" + found.url.removeprefix("http") + STREAM_PATH, found.key, found.secret)
+        server = Server("ws" + found.url.removeprefix("http") + STREAM_PATH, found.key, found.secret, found.certificate)
         count = min(processes or (os.cpu_count() or 1 if readers > _READERS_A_PROCESS else 1), readers)
         report = asyncio.run(
             _measure(

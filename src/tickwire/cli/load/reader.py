@@ -15,6 +15,7 @@ from websockets.uri import parse_uri
 
 from tickwire.cli.load.tally import ReaderState, Tally
 from tickwire.client.framing import FastMessages
+from tickwire.service.tls import trusting
 from tickwire.wire.signing import STREAM_PATH, sign
 
 __all__ = ["HANDSHAKE_SECONDS", "Reader", "Refused", "Server", "open_reader", "why"]
@@ -38,11 +39,15 @@ class Refused(Exception):
 
 
 class Server(msgspec.Struct, frozen=True):
-    """Where the stream is, and who reads. ``offset`` (ns) leads from this machine's clock to the server's."""
+    """Where the stream is, and who reads.
+
+    ``offset`` (ns) leads from this machine's clock to the server's; ``certificate`` is the file of one to trust.
+    """
 
     url: str
     key: str
     secret: str
+    certificate: str | None = None
     offset: int = 0
 
     @property
@@ -51,7 +56,7 @@ class Server(msgspec.Struct, frozen=True):
         parts = urlsplit(self.url)
         secure = parts.scheme == "wss"
         port = parts.port or (443 if secure else 80)
-        return parts.hostname or "", port, _trust() if secure else None
+        return parts.hostname or "", port, _trust(self.certificate) if secure else None
 
     def signed(self, method: str, target: str, body: bytes = b"") -> dict[str, str]:
         """The three headers of a request."""
@@ -61,9 +66,9 @@ class Server(msgspec.Struct, frozen=True):
 
 
 @functools.cache
-def _trust() -> ssl.SSLContext:
+def _trust(certificate: str | None) -> ssl.SSLContext:
     # Made once: it reads all certificates of the system. SSL_CERT_FILE names others.
-    return ssl.create_default_context()
+    return ssl.create_default_context() if certificate is None else trusting(certificate)
 
 
 class Reader(asyncio.Protocol):

@@ -16,12 +16,12 @@ from tickwire.cli.load.reader import HANDSHAKE_SECONDS, Reader, Refused, Server,
 from tickwire.cli.load.report import Report, make_report
 from tickwire.cli.load.tally import ReaderState, Tally
 from tickwire.cli.load.worker import BEGIN, END, run_worker
-from tickwire.cli.target import advice
+from tickwire.cli.target import advice, untrusted
 from tickwire.client.clock import ServerClock
 
 __all__ = ["BenchError", "measure_clock", "run_load", "try_topics"]
 
-_CLOCK_SAMPLES = 20
+_CLOCK_SAMPLES = 10
 # A process takes this long to start at the most, before it has anything to tell.
 _START_SECONDS = 30.0
 _END_SECONDS = 30.0
@@ -51,7 +51,7 @@ async def measure_clock(server: Server) -> ServerClock:
                     )
                 clock.observe(int(msgspec.json.decode(reply.body)["serverTime"]), sent, received)
     except (OSError, EOFError, TimeoutError) as error:
-        raise BenchError(f"can't reach {server.url}: {why(error)}") from None
+        raise BenchError(untrusted(server.url, why(error)) or f"can't reach {server.url}: {why(error)}") from None
     except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
         raise BenchError(f"{server.url}: expected the time from GET /api/v1/public/time: {error}") from None
     return clock
@@ -67,7 +67,7 @@ async def try_topics(server: Server, topics: tuple[str, ...]) -> None:
             f"{server.url} refused the handshake: {error}; {advice(error.code, 'is this the address of a stream?')}"
         ) from None
     except (OSError, TimeoutError) as error:
-        raise BenchError(f"can't reach {server.url}: {why(error)}") from None
+        raise BenchError(untrusted(server.url, why(error)) or f"can't reach {server.url}: {why(error)}") from None
     try:
         reader.subscribe()
         await _first_frames(reader)

@@ -7,12 +7,15 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.client.blocking import CLIENTS, MakeClient
 from tests.client.faulty import FaultyServer, answer
 
 from tickwire.client import (
     NO_RETRIES,
     ApiError,
+    ClientError,
     ConnectionFailed,
     Forbidden,
     InvalidReply,
@@ -24,7 +27,7 @@ from tickwire.client import (
     Unauthorized,
 )
 from tickwire.client.attempts import Caller, Pause, Reply, Request
-from tickwire.client.calls import Call, cancel_order, place_order, symbols
+from tickwire.client.calls import Call, cancel_order, place_order, server_time, symbols
 from tickwire.wire.signing import sign
 
 QUICK = Retries(first_pause=0.001)
@@ -307,3 +310,47 @@ def test_no_retries_is_one_attempt(client: MakeClient) -> None:
         with pytest.raises(ServerFailed):
             rest.symbols()
         assert len(server.requests) == 1
+
+
+# Whatever a server answers, a call ends with rows or with a ``ClientError``.
+
+awkward = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        ("9" * 5000, "-1", "1e9", "nan", "Fri, 31 Dec 9999 23:59:59 -2359", "Mon, 01 Jan 0001 00:00:00 +2359")
+    ),
+)
+bodies = st.one_of(
+    st.binary(max_size=100),
+    st.sampled_from((b'{"serverTime":"soon"}', b'{"serverTime":"' + b"9" * 5000 + b'"}', b"[" * 100_000, SYMBOLS)),
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.integers(0, 999),
+    st.dictionaries(
+        st.sampled_from(
+            ("date", "retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "location",
+             "content-type", "x-prex-error-type")
+        ),
+        awkward,
+    ),
+    bodies,
+)  # fmt: skip
+def test_any_answer_is_rows_or_a_client_error(status: int, headers: dict[str, str], body: bytes) -> None:
+    reply = Reply(status, headers, body)
+    for call in (server_time(), symbols(), cancel_order("S", "x")):
+        caller = Caller("key", "secret", ServerClock(lambda: NOW), Retries())
+        steps = caller.attempts(call, lambda: 0.5)
+        outcome: Reply | None = None
+        for _ in range(20):
+            try:
+                step = steps.send(outcome)
+            except StopIteration:
+                break
+            except ClientError:
+                break
+            outcome = None if isinstance(step, Pause) else reply
+        else:
+            raise AssertionError("a call without an end")

@@ -4,10 +4,12 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickwire.client.calls import Call
+from tickwire.client.errors import InvalidReply
 from tickwire.client.pages import Pages, iterate_executions, iterate_klines, iterate_orders
 from tickwire.client.replies import Candle
 from tickwire.wire import rows
@@ -114,3 +116,9 @@ def test_candles_are_walked_forward(last: int, end: int) -> None:
 
     expected = [row for row in candles if 60 <= int(row.start_time) <= end * 60]
     assert walk(iterate_klines("S", "1", start=60, end=end * 60), answer) == expected
+
+
+def test_a_candle_without_a_start_ends_the_walk_with_an_error() -> None:
+    page = [Candle("soon", *["1"] * 6)] * 1000
+    with pytest.raises(InvalidReply, match="it starts at 'soon'"):
+        walk(iterate_klines("S", "1", start=1), lambda _: page)

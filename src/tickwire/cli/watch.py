@@ -101,4 +101,4 @@ def _screen(found: Found, topics: tuple[str, ...]) -> None:
     reason = screen.run()
     if reason is not None:
         fail("watch", reason)
-    sys.exit(screen.return_code or os.EX_OK)
+    sys.exit(screen.return_code or 0)

@@ -4,7 +4,6 @@
 asynchronous and the synchronous client drive the same generator (see `rest`), so that they cannot differ.
 """
 
-import email.utils
 import random
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -15,7 +14,7 @@ import msgspec
 
 from tickwire.client import calls
 from tickwire.client.calls import Call
-from tickwire.client.clock import ServerClock
+from tickwire.client.clock import ServerClock, http_date
 from tickwire.client.errors import ApiError, ClientError, ConnectionFailed, InvalidReply, Unauthorized, refusal
 from tickwire.client.replies import decode_rows
 from tickwire.client.retries import Retries
@@ -32,6 +31,8 @@ SIGNATURE_SECONDS = 30
 _EXCERPT = 120
 
 _SECOND = 1_000_000_000
+# No count or time of the API has so many; int() refuses texts of thousands.
+_MAX_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,11 @@ class Caller:
             raise outcome
         assert outcome is not None
         self._note(outcome, sent, received)
-        return call.unwrap(_content(outcome, call.reply))
+        content = _content(outcome, call.reply)
+        try:
+            return call.unwrap(content)
+        except ValueError as error:
+            raise InvalidReply(f"a reply that makes no sense: {error}", outcome.status) from None
 
     def _headers(self, call: Call[Any]) -> dict[str, str]:
         headers = {"accept": "application/json"}
@@ -155,7 +160,7 @@ class Caller:
         if date is not None:
             self.clock.observe_date(date, sent, received)
         standing = [reply.headers.get(f"x-ratelimit-{name}", "") for name in ("limit", "remaining", "reset")]
-        if all(text.isascii() and text.isdigit() for text in standing):
+        if all(text.isascii() and text.isdigit() and len(text) < _MAX_DIGITS for text in standing):
             self.rate_limit = RateLimit(*map(int, standing))
 
 
@@ -204,9 +209,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         return None
     if text.isascii() and text.isdigit():
         return float(text)
-    try:
-        until = email.utils.parsedate_to_datetime(text).timestamp()
-        now = email.utils.parsedate_to_datetime(headers["date"]).timestamp() if "date" in headers else time.time()
-    except ValueError:
+    until, now = http_date(text), http_date(headers.get("date", ""))
+    if until is None:
         return None
-    return max(0.0, until - now)
+    return max(0.0, until - (time.time() if now is None else now))

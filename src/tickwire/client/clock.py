@@ -10,11 +10,21 @@ from collections.abc import Callable
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-__all__ = ["ServerClock"]
+__all__ = ["ServerClock", "http_date"]
 
 _SECOND = 1_000_000_000
 # The header is cut to whole seconds, and servers write it once a second and send the same text until the next one.
 _DATE_SPAN = 2 * _SECOND
+
+
+def http_date(text: str) -> int | None:
+    """A date of an HTTP header as Unix seconds; ``None`` when it is none."""
+    try:
+        date = parsedate_to_datetime(text)
+        # Without a zone it is UTC by RFC 9110, which knows no other.
+        return int(date.replace(tzinfo=date.tzinfo or UTC).timestamp())
+    except (ValueError, OverflowError):
+        return None
 
 
 class ServerClock:
@@ -48,14 +58,9 @@ class ServerClock:
 
     def observe_date(self, header: str, sent: int, received: int) -> bool:
         """Take the ``Date`` header of a reply into account; one that is no date is ignored."""
-        try:
-            date = parsedate_to_datetime(header)
-        except ValueError:
+        seconds = http_date(header)
+        if seconds is None or received < sent:
             return False
-        if received < sent:
-            return False
-        # Without a zone it is UTC by RFC 9110, which knows no other.
-        seconds = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp())
         uncertainty = (_DATE_SPAN + received - sent) // 2
         middle = seconds * _SECOND + _DATE_SPAN // 2
         return self._take(middle - (sent + received) // 2, uncertainty)

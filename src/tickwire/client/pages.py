@@ -4,6 +4,7 @@ from typing import Literal, Protocol, TypeVar
 
 from tickwire.client import calls
 from tickwire.client.calls import Call
+from tickwire.client.errors import InvalidReply
 from tickwire.client.numbers import Time, time_text
 from tickwire.client.replies import Candle
 from tickwire.wire import rows
@@ -114,7 +115,11 @@ class _Candles:
         if len(page) < _MAX_CANDLES:
             self.call = None
         else:
-            self._ask(str(int(page[-1].start_time) + 1))
+            try:
+                self._ask(str(int(page[-1].start_time) + 1))
+            except ValueError:
+                start = page[-1].start_time[:40]
+                raise InvalidReply(f"a candle that makes no sense: it starts at {start!r}", 200) from None
         return page
 
 

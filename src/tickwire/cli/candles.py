@@ -1,5 +1,6 @@
 """Candles drawn with characters: a column each, two steps of price to a line, the volume below."""
 
+import itertools
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -54,16 +55,22 @@ def draw_candles(candles: Sequence[Candle], width: int, height: int) -> Text:
         spans.append((step(low), step(min(opened, close)), step(max(opened, close)), step(high)))
     text = Text(no_wrap=True, overflow="crop")
     for line in range(lines - 1, -1, -1):
-        for span, style in zip(spans, styles, strict=True):
-            text.append(_CELLS[_half(span, 2 * line + 1), _half(span, 2 * line)], style)
+        cells = [_CELLS[_half(span, 2 * line + 1), _half(span, 2 * line)] for span in spans]
+        _append_cells(text, cells, styles)
         text.append(_label(line, lines, step(prices[-1][3]) // 2, top, bottom, shown[-1].close, labels), "dim")
         text.append("\n")
     volumes = [Decimal(row.volume) for row in shown]
     most = max(volumes)
-    for volume, style in zip(volumes, styles, strict=True):
-        full = int(volume * (len(_VOLUMES) - 1) / most) if most else 0
-        text.append(_VOLUMES[full], f"{style} dim")
+    bars = [_VOLUMES[int(volume * (len(_VOLUMES) - 1) / most) if most else 0] for volume in volumes]
+    _append_cells(text, bars, [f"{style} dim" for style in styles])
     return text
+
+
+def _append_cells(text: Text, cells: Sequence[str], styles: Sequence[str]) -> None:
+    """Cells of one style after another go in one piece: a terminal is slow at changing colours."""
+    shown = ["" if cell == " " else style for cell, style in zip(cells, styles, strict=True)]
+    for style, run in itertools.groupby(range(len(cells)), key=shown.__getitem__):
+        text.append("".join([cells[index] for index in run]), style)
 
 
 def _half(span: tuple[int, int, int, int], half: int) -> int:

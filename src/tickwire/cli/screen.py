@@ -132,7 +132,8 @@ class WatchScreen(App[str]):
                 self._show(place, Text(refusal, "red") if refusal else render(self))
 
     def _show(self, place: str, content: RenderableType) -> None:
-        self.query_one(f"#{place}", Static).update(content)
+        # Only what scrolls changes its size with its content; to lay out everything anew is most of the work.
+        self.query_one(f"#{place}", Static).update(content, layout=place.endswith("-rows"))
 
     def _title(self) -> Text:
         watched = self.watched

@@ -40,7 +40,10 @@ def topics_of(plan: Plan, number: int) -> tuple[int, tuple[str, ...]]:
 
 
 class Connected(msgspec.Struct, tag=True):
-    """All readers of a process have subscribed, or failed to. ``handshakes`` are a histogram's counts (us)."""
+    """All readers of a process have subscribed, or failed to.
+
+    ``seconds`` is what the handshakes took together, ``handshakes`` are a histogram's counts of each (us).
+    """
 
     readers: int
     seconds: float
@@ -50,9 +53,10 @@ class Connected(msgspec.Struct, tag=True):
 
 
 class Progress(msgspec.Struct, tag=True):
-    """So far: readers that have subscribed, and frames and bytes since the measurement began."""
+    """So far: open streams, those that have subscribed, and frames and bytes since the measurement began."""
 
-    readers: int
+    opened: int
+    subscribed: int
     frames: int
     bytes: int
 

@@ -15,6 +15,8 @@ __all__ = ["Latency", "Report", "make_report", "report_text"]
 
 # A process that ran, or wanted to run, for this share of the time had no room for more.
 _BUSY = 0.9
+# From this share of waiting on, frames lay in the socket while the load generator had no core to read them.
+_WAITED = 0.2
 
 
 class Latency(msgspec.Struct, rename="camel"):
@@ -222,6 +224,8 @@ def _load(report: Report) -> str:
     if report.load_waited:
         text += f", which waited for a core {report.load_waited:.0%} of the time at the most"
     if not report.load_was_the_bottleneck:
+        if report.load_waited and report.load_waited >= _WAITED:
+            return text + ": not the bottleneck, but part of the latency is its own waiting; this machine is too busy"
         return text + ": not the bottleneck"
     cores = os.cpu_count() or 1
     more = "use more processes" if report.processes < cores else "run it on another machine, or on several"

@@ -96,7 +96,7 @@ class _Process:
         self.process = context.Process(target=run_worker, args=(plan, other), daemon=True)
         self.process.start()
         other.close()
-        self.progress = Progress(0, 0, 0)
+        self.progress = Progress(0, 0, 0, 0)
         self.connected: asyncio.Future[Connected] = asyncio.get_running_loop().create_future()
         self.outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().add_reader(self.channel.fileno(), self._hear)
@@ -192,7 +192,8 @@ async def _tell_progress(processes: Sequence[_Process], total: int, say: Callabl
         await asyncio.sleep(1)
         progress = [process.progress for process in processes]
         if not all(process.connected.done() for process in processes):
-            say(f"{sum(each.readers for each in progress):,} of {total:,} readers have subscribed")
+            opened, subscribed = (sum(getattr(each, name) for each in progress) for name in ("opened", "subscribed"))
+            say(f"{opened:,} of {total:,} streams are open, {subscribed:,} have subscribed")
             continue
         newest = sum(each.frames for each in progress), sum(each.bytes for each in progress)
         if newest[0] >= frames:  # it begins again with the measurement

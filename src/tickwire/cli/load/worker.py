@@ -58,6 +58,7 @@ class _Worker:
         self._tally = Tally(plan.server.offset)
         self._readers: list[Reader] = []
         self._handshakes = Histogram()
+        self._measuring = False
 
     def _tell(self, message: msgspec.Struct) -> None:
         self._channel.send_bytes(msgspec.json.encode(message))
@@ -96,7 +97,8 @@ class _Worker:
         while True:
             await asyncio.sleep(_PROGRESS_SECONDS)
             ready = sum(reader.state.missing == 0 for reader in self._readers)
-            self._tell(Progress(ready, self._tally.frames, self._tally.bytes))
+            frames, size = (self._tally.frames, self._tally.bytes) if self._measuring else (0, 0)
+            self._tell(Progress(len(self._readers), ready, frames, size))
 
     async def _connect_all(self) -> None:
         plan, numbers = self._plan, self._plan.numbers
@@ -109,6 +111,11 @@ class _Worker:
                 await waiting.acquire()
                 tasks.create_task(self._connect(number, waiting.release))
         seconds = time.perf_counter() - started
+        # Only now, so that handshakes are measured without the frames of those who came before.
+        async with asyncio.TaskGroup() as tasks:
+            for reader in self._readers:
+                reader.subscribe()
+                tasks.create_task(self._await_first_frames(reader))
         handshakes = self._handshakes
         ready = sum(reader.state.missing == 0 for reader in self._readers)
         errors = dict(self._tally.errors)
@@ -129,7 +136,8 @@ class _Worker:
             connected()
         self._handshakes.record((time.perf_counter_ns() - started) // 1000)
         self._readers.append(reader)
-        reader.subscribe()
+
+    async def _await_first_frames(self, reader: Reader) -> None:
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 await reader.subscribed
@@ -147,6 +155,7 @@ class _Worker:
         tally.begin()
         for reader in self._readers:
             reader.state.frames = 0
+        self._measuring = True
         started, cpu, waited = time.perf_counter(), time.process_time(), _waited_for_a_core()
         await end.wait()
         now_waited = _waited_for_a_core()

@@ -30,6 +30,7 @@ from tests.stream.support import (
     rows_of_state,
 )
 
+from tickwire.stream import cohort as cohort_module
 from tickwire.stream import hub as hub_module
 from tickwire.stream.hub import Hub, Reader
 from tickwire.stream.session import Session
@@ -211,6 +212,7 @@ class StreamMachine(RuleBasedStateMachine):
     @initialize(wishes=st.lists(st.tuples(some_paces, st.booleans()), min_size=CLIENTS, max_size=CLIENTS))
     def start(self, wishes: list[tuple[int, bool]]) -> None:
         self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(cohort_module, "_SECONDS", 0.01)  # so that sharing is seen at all
         self.patch.setattr(hub_module, "_CATCH_UP_TOPICS", 1)  # so that catching up is seen half done
         self.epochs = 0
         self.sides: list[Side] = []

@@ -57,9 +57,11 @@ class ManualTimers:
             callback()
 
     def advance(self, seconds: float) -> None:
-        """Let time go by; what is due happens at its time, each in a turn of its own."""
+        """Let time go by; what is due happens at its time, with all the turns that it takes."""
         end = self.now + seconds
         while True:
+            while self.turn:
+                self.end_turn()
             due = [timer for timer in self.waiting if not timer.cancelled and timer.due <= end]
             if not due:
                 break
@@ -67,7 +69,6 @@ class ManualTimers:
             self.waiting.remove(timer)
             self.now = max(self.now, timer.due)
             timer.callback()
-            self.end_turn()
         self.now = end
 
 

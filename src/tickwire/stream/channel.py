@@ -8,6 +8,8 @@ While there are readers that may want to resume, the newest frames are kept (``H
 the hub).
 """
 
+from typing import TYPE_CHECKING
+
 from tickwire.stream.frames import Frame
 from tickwire.stream.history import History
 from tickwire.stream.outbox import KEPT_KINDS, Outbox
@@ -15,13 +17,27 @@ from tickwire.stream.pace import Lane, Pace, Timer
 from tickwire.wire.envelope import Position
 from tickwire.wire.topics import TopicKey
 
+if TYPE_CHECKING:
+    from tickwire.stream.cohort import Cohort
+
 __all__ = ["Channel"]
 
 
 class Channel:
     """One topic; ``expiry`` is the end of a history that nobody reads for any more."""
 
-    __slots__ = ("_direct", "_epoch", "_lanes", "_offset", "_resumable", "expiry", "history", "key", "readers")
+    __slots__ = (
+        "_direct",
+        "_epoch",
+        "_lanes",
+        "_offset",
+        "_resumable",
+        "_sinks",
+        "expiry",
+        "history",
+        "key",
+        "readers",
+    )
 
     def __init__(self, key: TopicKey, epoch: str) -> None:
         self.key = key
@@ -31,7 +47,8 @@ class Channel:
         self._epoch = epoch
         self._offset = 0
         self._resumable = 0  # readers that may want to resume
-        self._direct: dict[Outbox, None] = {}  # readers that get each frame as it comes
+        self._direct: dict[Outbox | Cohort, None] = {}  # who gets each frame as it comes
+        self._sinks: tuple[Outbox | Cohort, ...] | None = None  # the same, which a write in the midst leaves as it is
         self._lanes: dict[Pace, Lane] = {}
 
     @property
@@ -48,6 +65,7 @@ class Channel:
         lane = self._lane(outbox)
         if lane is None:
             self._direct[outbox] = None
+            self._sinks = None
         else:
             lane.add(outbox)
 
@@ -58,6 +76,7 @@ class Channel:
         lane = self._lane(outbox)
         if lane is None:
             del self._direct[outbox]
+            self._sinks = None
             return
         lane.remove(outbox)
         if not lane:
@@ -86,6 +105,24 @@ class Channel:
             lane = self._lanes[pace] = Lane(self.key, self._epoch, pace)
         return lane
 
+    # Readers that share what they are sent.
+
+    def gather(self, outbox: Outbox, cohort: "Cohort") -> None:
+        """Send to a reader through its cohort."""
+        del self._direct[outbox]
+        self._direct[cohort] = None
+        self._sinks = None
+
+    def release(self, outbox: Outbox) -> None:
+        """Send to a reader by itself again."""
+        self._direct[outbox] = None
+        self._sinks = None
+
+    def drop(self, cohort: "Cohort") -> None:
+        """The cohort has no member any more."""
+        del self._direct[cohort]
+        self._sinks = None
+
     # Frames.
 
     def publish(self, payload: bytes) -> None:
@@ -95,8 +132,11 @@ class Channel:
         if self.history is not None:
             self.history.add(frame)
         key = self.key
-        for outbox in self._direct:
-            outbox.publish(key, frame)
+        sinks = self._sinks
+        if sinks is None:
+            sinks = self._sinks = tuple(self._direct)
+        for sink in sinks:
+            sink.publish(key, frame)
         for lane in self._lanes.values():
             lane.publish(offset, payload)
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 
 from tickwire.bus.feed import Feed
 from tickwire.stream.channel import Channel
+from tickwire.stream.cohort import Cohorts
 from tickwire.stream.frames import Frame
 from tickwire.stream.history import History
 from tickwire.stream.outbox import KEPT_KINDS, Flusher, Outbox
@@ -83,6 +84,7 @@ class Hub:
         self._channels: dict[TopicKey, Channel] = {}
         self._paces: dict[int, Pace] = {}  # by milliseconds
         self._readers: dict[str, set[Reader]] = {}  # by API key
+        self._cohorts = Cohorts(timers, self.flusher, counters)
         self.session_count = 0
         self.notice: bytes | None = None  # what each new reader is told first
         self.subscriptions = dict.fromkeys(TopicKind, 0)
@@ -96,6 +98,7 @@ class Hub:
         self.session_count += 1
         if self.notice is not None:
             reader.outbox.reply(self.notice)
+        self._cohorts.attach(reader.outbox, reader.channels)
 
     def detach(self, reader: Reader) -> None:
         """Forget a socket: from now on nothing is sent to it. Calling it again does nothing."""
@@ -110,6 +113,7 @@ class Hub:
         for key in tuple(reader.channels):
             self._remove(reader, key)
         reader.outbox.stop()
+        self._cohorts.detach(reader.outbox)
 
     def sockets(self, key: str) -> int:
         """How many sockets an API key has open."""
@@ -190,6 +194,7 @@ class Hub:
     def _configure(self, reader: Reader, configuration: Configuration) -> None:
         """Let a reader go on in the way that it has chosen; what it is owed in the old way goes out before."""
         outbox = reader.outbox
+        self._cohorts.change(outbox)
         channels = reader.channels.values()
         for channel in channels:
             channel.hand_over(outbox)
@@ -222,6 +227,7 @@ class Hub:
             channel = self._channels[key] = Channel(key, next(self._epochs))
         elif not channel.readers:
             self.feed.leave(key)  # the count that was kept with the history
+        self._cohorts.change(reader.outbox)
         reader.channels[key] = channel
         channel.add(reader.outbox)
         self.subscriptions[key.topic.kind] += 1
@@ -229,6 +235,7 @@ class Hub:
         return channel
 
     def _remove(self, reader: Reader, key: TopicKey) -> None:
+        self._cohorts.change(reader.outbox)
         channel = reader.channels.pop(key)
         reader.outbox.forget(key)
         channel.remove(reader.outbox)

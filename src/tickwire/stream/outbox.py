@@ -16,6 +16,7 @@ from tickwire.stream.settings import StreamCounters
 from tickwire.wire.topics import TopicKey, TopicKind
 
 if TYPE_CHECKING:
+    from tickwire.stream.cohort import Cohort
     from tickwire.stream.pace import Pace
 
 __all__ = ["KEPT_KINDS", "Flusher", "Outbox"]
@@ -38,10 +39,10 @@ class Flusher:
     def __init__(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
         self._call_soon = call_soon
         self.seconds = Histogram()
-        self._filled: list[Outbox] = []
+        self._filled: list[Outbox | Cohort] = []
         self._begun = 0.0
 
-    def add(self, outbox: "Outbox") -> None:
+    def add(self, outbox: "Outbox | Cohort") -> None:
         """Flush ``outbox`` when the turn is over."""
         if not self._filled:
             self._begun = perf_counter()
@@ -72,9 +73,9 @@ class Outbox:
     """
 
     __slots__ = (
-        "_behind", "_bound_at", "_catch_up", "_chunks", "_counters", "_dropping", "_flusher", "_held_bytes",
-        "_overflowed", "_overflowing", "_queued", "_size", "_write", "aside", "catching_up", "conflated", "form",
-        "frames", "pace", "paused", "written",
+        "_behind", "_catch_up", "_chunks", "_counters", "_dropping", "_flusher", "_held_bytes",
+        "_overflowed", "_overflowing", "_queued", "_size", "_write", "aside", "catching_up", "cohort", "conflated",
+        "form", "frames", "pace", "paused", "write_at", "written",
     )  # fmt: skip
 
     def __init__(
@@ -93,7 +94,7 @@ class Outbox:
         self._counters = counters
         self.form = DEFLATED if deflate else 0  # of the frames that this reader gets: see ``Frame.form``
         self._held_bytes = held_bytes
-        self._bound_at = min(held_bytes, _WRITE_SIZE)
+        self.write_at = min(held_bytes, _WRITE_SIZE)  # bytes with which a write does not wait for the turn's end
         self._catch_up = catch_up
         self._overflowed = overflowed
         self._chunks: list[bytes] = []
@@ -103,6 +104,7 @@ class Outbox:
         self._overflowing = False  # has just begun to drop, and nobody knows it yet
         self._behind = False  # paused, or topics are set aside: the slow path
         self.pace: Pace | None = None  # which the reader has chosen
+        self.cohort: Cohort | None = None  # while all that the reader is sent is shared
         self.paused = False
         self.aside: dict[TopicKey, None] = {}  # in the order in which they were set aside
         self.catching_up = False  # the hub is fetching snapshots
@@ -128,7 +130,7 @@ class Outbox:
         if not self._queued:
             self._queued = True
             self._flusher.add(self)
-        if size > self._bound_at:
+        if size > self.write_at:
             self._bound()
 
     @property
@@ -140,8 +142,14 @@ class Outbox:
     def positions(self, wanted: bool) -> None:
         self.form = self.form | POSITIONED if wanted else self.form & ~POSITIONED
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits for the reader, and nothing is wrong with it."""
+        return not (self._chunks or self._behind or self.catching_up)
+
     def replay(self, frames: Sequence[Frame]) -> None:
         """Send what the reader has missed of a topic, all of it; for a reader that ``takes`` it."""
+        self._go_alone()
         for frame in frames:
             if not self._dropping:
                 self._put(frame.form(self.form))
@@ -154,11 +162,13 @@ class Outbox:
 
     def reply(self, payload: bytes) -> None:
         """Send the reply to an operation; never dropped."""
+        self._go_alone()
         if not self._dropping:
             self._put(text_frame(payload))
 
     def snapshot(self, key: TopicKey, frame: Frame) -> None:
         """Send the state from which the topic's next frames follow: what was set aside is made good by it."""
+        self._go_alone()
         if not self.paused and key in self.aside:
             del self.aside[key]
             self._behind = bool(self.aside)
@@ -170,13 +180,29 @@ class Outbox:
             del self.aside[key]
             self._behind = self.paused or self._dropping or bool(self.aside)
 
+    def _go_alone(self) -> None:
+        if self.cohort is not None:
+            self.cohort.leave(self)
+
+    def inherit(self, chunks: Sequence[bytes]) -> None:
+        """Take over frames that were gathered for the reader together with others."""
+        for data in chunks:
+            self._put(data)
+
+    def write_shared(self, data: bytes, frames: int) -> None:
+        """Write what was gathered for the reader together with others, who count it."""
+        if not self._dropping:
+            self.frames += frames
+            self.written += len(data)
+            self._write(data)
+
     def _put(self, data: bytes) -> None:
         self._chunks.append(data)
         self._size += len(data)
         if not self._queued:
             self._queued = True
             self._flusher.add(self)
-        if self._size > self._bound_at:
+        if self._size > self.write_at:
             self._bound()
 
     def _sets_aside(self, key: TopicKey) -> bool:
@@ -240,11 +266,13 @@ class Outbox:
 
     def drain(self) -> None:
         """Write all that is held, whether the reader is behind or not: a close frame comes next."""
+        self._go_alone()
         if self._chunks:
             self._write_out()
 
     def stop(self) -> None:
         """Drop what is held and whatever comes."""
+        self._go_alone()
         self._dropping = self._behind = True
         self._chunks.clear()
         self._size = 0
@@ -252,6 +280,7 @@ class Outbox:
 
     def pause(self) -> None:
         """The transport is over its high-water mark: the reader is behind."""
+        self._go_alone()
         self.paused = self._behind = True
 
     def resume(self) -> None:

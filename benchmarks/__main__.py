@@ -26,6 +26,7 @@ NAMES = (
     "growth",
     "journal",
     "projection",
+    "sharing",
     "fan_out",
     "many_topics",
     "many_connections",

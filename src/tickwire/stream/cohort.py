@@ -6,6 +6,7 @@ fallen behind, it leaves, with what the turn has brought so far, and goes on by 
 who may share again.
 """
 
+from collections import deque
 from collections.abc import Callable, Mapping
 
 from tickwire.stream.channel import Channel
@@ -20,6 +21,9 @@ __all__ = ["Cohort", "Cohorts"]
 # How often readers are looked for that may share. One that has just subscribed is likely to subscribe again, and one
 # that has asked something to ask again.
 _SECONDS = 1.0
+
+# Readers looked at in one turn. One with 200 topics takes 10 us.
+_AT_ONCE = 100
 
 Likeness = tuple[frozenset[Channel], int]
 """What readers have in common who may share: their topics, and the form of their frames."""
@@ -124,6 +128,7 @@ class Cohorts:
         self._counters = counters
         self._topics: dict[Outbox, Mapping[TopicKey, Channel]] = {}  # of every reader
         self._changed: dict[Outbox, None] = {}  # readers that go alone and have not been looked at
+        self._looking: deque[Outbox] = deque()  # those that are being looked at
         self._single: dict[Likeness, Outbox] = {}  # those that were, and had no like
         self._likeness: dict[Outbox, Likeness] = {}  # of these
         self._cohorts: dict[Likeness, Cohort] = {}
@@ -135,7 +140,7 @@ class Cohorts:
     def detach(self, outbox: Outbox) -> None:
         """Forget a reader."""
         self.change(outbox)
-        del self._changed[outbox]
+        self._changed.pop(outbox, None)
         del self._topics[outbox]
 
     def change(self, outbox: Outbox) -> None:
@@ -154,20 +159,27 @@ class Cohorts:
 
     def _look_at(self, outbox: Outbox) -> None:
         if not self._changed:
-            # In a turn of its own, when all that was under way has been written.
-            self._timers.call_later(_SECONDS, lambda: self._timers.call_soon(self._gather))
+            self._timers.call_later(_SECONDS, self._begin)
         self._changed[outbox] = None
 
+    def _begin(self) -> None:
+        self._looking.extend(self._changed)
+        self._changed.clear()
+        # In a turn of its own, when all that was under way has been written.
+        self._timers.call_soon(self._gather)
+
     def _gather(self) -> None:
-        changed, self._changed = self._changed, {}
-        for outbox in changed:
+        for _ in range(min(_AT_ONCE, len(self._looking))):
+            outbox = self._looking.popleft()
             if not self._place(outbox):
                 self._look_at(outbox)
+        if self._looking:
+            self._timers.call_soon(self._gather)
 
     def _place(self, outbox: Outbox) -> bool:
         """Put a reader to others like it; false when it is to be tried again."""
         topics = self._topics.get(outbox)
-        if not topics or outbox.pace is not None:
+        if not topics or outbox.pace is not None or outbox.cohort is not None:
             return True  # until it changes again
         if not outbox.idle:
             return False
@@ -175,7 +187,7 @@ class Cohorts:
         cohort = self._cohorts.get(likeness)
         if cohort is None:
             other = self._single.get(likeness)
-            if other is None:
+            if other is None or other is outbox:
                 self._single[likeness] = outbox
                 self._likeness[outbox] = likeness
                 return True

@@ -149,6 +149,22 @@ def test_one_who_falls_behind_in_the_midst_of_the_write_holds_nobody_up(bench: B
     assert slow.versions() == [4]
 
 
+def test_one_who_is_behind_is_not_taken_in(bench: Bench) -> None:
+    (slow,) = bench.clients(1)
+    slow.outbox.pause()
+    bench.change()
+    quick = Client(bench)
+    quick.send("subscribe", TICKER, BOOK)
+    bench.rest()
+    assert slow.outbox.cohort is quick.outbox.cohort is None
+    bench.change()
+    slow.outbox.resume()
+    bench.rest()
+    assert slow.outbox.cohort is quick.outbox.cohort is not None
+    assert slow.versions() == [2]
+    assert quick.versions() == [1, 2]
+
+
 def test_two_who_part_are_none(bench: Bench) -> None:
     first, second = bench.clients(2)
     bench.change()

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.test_order import UUID, Terminal
+from tests.cli.terminal import Terminal, run
 from tests.contract.support import PERPETUAL, Server, tickwire
+
+UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def test_history(terminal: Terminal) -> None:
     ],
 )
 def test_wrong_arguments_are_exit_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    result = tickwire(*arguments, home=tmp_path, cwd=tmp_path)
+    result = run(*arguments, directory=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr
 
@@ -156,6 +158,6 @@ def test_a_server_that_is_away_or_says_no(terminal: Terminal, change: dict[str, 
 
 
 def test_no_server_at_all(tmp_path: Path) -> None:
-    result = tickwire("orders", home=tmp_path, cwd=tmp_path)
+    result = run("orders", directory=tmp_path)
     assert (result.returncode, result.stdout) == (1, "")
     assert "start one with tickwire serve, or set TICKWIRE_URL TICKWIRE_API_KEY TICKWIRE_API_SECRET" in result.stderr

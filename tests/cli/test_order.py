@@ -4,11 +4,11 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.cli.terminal import Terminal, run
 from tests.client.faulty import FaultyServer
-from tests.contract.support import PERPETUAL, Account, Server, tickwire
+from tests.contract.support import PERPETUAL, Server, tickwire
 
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
@@ -18,34 +18,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     flags = ("--no-limits", "--symbols", f"{PERPETUAL},BTCUSDT")
     with Server(tmp_path_factory.mktemp("order") / "data", *flags) as server:
         yield server
-
-
-class Terminal:
-    """A shell of somebody who has set the variables of an account."""
-
-    def __init__(self, account: Account, home: Path) -> None:
-        self.account = account
-        self.home = home
-        self.variables = {
-            "TICKWIRE_URL": account.server.url,
-            "TICKWIRE_API_KEY": account.key,
-            "TICKWIRE_API_SECRET": account.secret,
-        }
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """What is printed where it belongs: on stdout when all is well, else on stderr."""
-        result = tickwire(*arguments, home=self.home, cwd=self.home, **self.variables)
-        assert result.returncode == code, result.stderr
-        assert "Traceback" not in result.stderr
-        said, silent = (result.stdout, result.stderr) if code == 0 else (result.stderr, result.stdout)
-        assert silent == ""
-        return said
-
-    def json(self, *arguments: str) -> Any:
-        """The one line of JSON."""
-        text = self.run(*arguments, "--json")
-        assert text.count("\n") == 1
-        return json.loads(text)
 
 
 @pytest.fixture
@@ -127,7 +99,7 @@ def test_a_refusal_for_scripts(terminal: Terminal) -> None:
 def test_an_order_stands_whose_exits_are_refused(terminal: Terminal) -> None:
     arguments = ("order", "buy", PERPETUAL, "0.01", "--price", "50000", "--take-profit", "40000")
     for flags in ((), ("--json",)):
-        result = tickwire(*arguments, *flags, home=terminal.home, **terminal.variables)
+        result = run(*arguments, *flags, directory=terminal.home, **terminal.variables)
         order = terminal.account.open_orders()[0]
         assert result.returncode == 1
         assert order["orderId"] in result.stdout
@@ -142,14 +114,14 @@ def test_an_order_stands_whose_exits_are_refused(terminal: Terminal) -> None:
         (("order", "buy", PERPETUAL, "1", "--amount", "1"), "expected either QUANTITY or --amount, got both"),
         (("order", "buy", PERPETUAL, "1", "--price", "1", "--best"), "at most one of --price, --best and --stop"),
         (("order", "hold", PERPETUAL, "1"), 'Choose from: "buy", "sell"'),
-        (("order", "buy", PERPETUAL, "1", "--tif", "GTX"), 'Choose from: "GTC", "IOC", "FOK"'),
+        (("order", "buy", PERPETUAL, "1", "--tif", "GTX"), 'Invalid value "GTX" for --tif. Choose from: '),
         (("cancel",), "expected SYMBOL and ORDER-ID, or --all"),
         (("cancel", PERPETUAL), "expected SYMBOL and ORDER-ID, or --all"),
         (("cancel", PERPETUAL, "x", "--all"), "expected SYMBOL and ORDER-ID, or --all"),
     ],
 )
 def test_wrong_arguments_are_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
-    result = tickwire(*arguments, home=tmp_path, cwd=tmp_path)
+    result = run(*arguments, directory=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert words in result.stderr
 

@@ -29,7 +29,7 @@ def test_what_is_signed_is_what_httpx_sends(symbol: str) -> None:
 def test_every_endpoint_of_the_server_has_its_call() -> None:
     arguments = {
         "symbol": "BTCUSDT.PERP", "interval": "1", "side": "BUY", "order_id": "x", "leverage": 1, "amount": 1,
-        "margin_type": "CROSS", "trade_mode": "ONE_WAY",
+        "margin_type": "CROSS", "trade_mode": "ONE_WAY", "path": "/api/v1/market/ticker",
     }  # fmt: skip
     sent = set()
     for name in calls.__all__:

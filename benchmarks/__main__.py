@@ -32,6 +32,7 @@ NAMES = (
     "many_connections",
     "compression",
     "stalled",
+    "client",
     "curves",
 )
 # The stream's figures, and the order's that its readers share: some eight minutes.

@@ -9,7 +9,6 @@ decimals are texts: ``decimal`` gives their exact value.
 
 from tickwire.client.attempts import RateLimit
 from tickwire.client.book import OrderBook
-from tickwire.client.buffers import Latest, Queue
 from tickwire.client.client import Client, Counters
 from tickwire.client.clock import ServerClock
 from tickwire.client.connection import Connection, ConnectionSettings, StreamEnded
@@ -36,12 +35,13 @@ from tickwire.client.events import (
 )
 from tickwire.client.feeds import SubscriptionRefused
 from tickwire.client.frames import unknown
+from tickwire.client.mailboxes import Latest, Queue, StreamOverflow
 from tickwire.client.numbers import decimal, moment
 from tickwire.client.policy import BackOff
 from tickwire.client.replies import Candle
 from tickwire.client.rest import RestClient, SyncRestClient
 from tickwire.client.retries import NO_RETRIES, Retries
-from tickwire.client.streams import Stream, StreamOverflow
+from tickwire.client.streams import Stream
 
 __all__ = [
     "NO_RETRIES",

@@ -95,22 +95,22 @@ class LocalBook:
         )
 
     def _apply(self, side: _Side, changes: Iterable[Level]) -> None:
-        known = self._known
+        known, known_levels = self._known, side.levels
         for level in changes:
             price, quantity = level
             key = known.get(price)
             if key is None:
                 key = self._key(price)
-            if quantity == "0" or not quantity.strip("0."):
-                if side.levels.pop(key, None) is not None:
+            if not quantity.replace(".", "", 1).isdecimal():
+                raise DecimalError(f"expected a quantity such as 12.5, got {quantity[:40]!r}")
+            if quantity[0] in "0." and not quantity.strip("0."):
+                if known_levels.pop(key, None) is not None:
                     prices = side.prices
                     del prices[bisect_left(prices, key)]
                 continue
-            if not (quantity.isascii() and quantity.replace(".", "", 1).isdecimal()):
-                raise DecimalError(f"expected a quantity such as 12.5, got {quantity[:40]!r}")
-            if key not in side.levels:
+            if key not in known_levels:
                 insort(side.prices, key)
-            side.levels[key] = level
+            known_levels[key] = level
 
     def _key(self, price: str) -> int:
         """The price as an integer. A price with more decimals than any before it gives all others new integers."""

@@ -14,17 +14,17 @@ from typing import Any, Literal, Self
 import msgspec
 
 from tickwire.client.book import LocalBook, OrderBook
-from tickwire.client.buffers import BufferPolicy, Latest, Queue
 from tickwire.client.clock import ServerClock
 from tickwire.client.connection import Batch, Connection, ConnectionSettings
 from tickwire.client.errors import ClientError
 from tickwire.client.events import BadFrame, Connected, Event, Gap, RawFrame, Reconnecting, Refused
 from tickwire.client.feeds import Feed
 from tickwire.client.frames import FrameError, read_message
+from tickwire.client.mailboxes import BufferPolicy, Latest, Queue, Reader
 from tickwire.client.replies import Candle
 from tickwire.client.rest import RestClient
 from tickwire.client.states import BookState, KeyedState, KlineState, TickerState, closed_position
-from tickwire.client.streams import Reader, Stream
+from tickwire.client.streams import Stream
 from tickwire.client.trades import ExecutionFeed, OrderFeed
 from tickwire.wire import rows
 from tickwire.wire.topics import Topic, TopicError, TopicKind, parse_topic
@@ -34,8 +34,7 @@ __all__ = ["Client", "Counters"]
 _LATEST = Latest()
 # Enough for what one order can bring about, many times over.
 _EVERY_ONE = Queue(1_000)
-_TOPIC = b'{"topic":"'
-_TOPIC_START = len(_TOPIC)
+_TOPIC_START = len(b'{"topic":"')
 _REPEAT_SECONDS = 1.0
 
 
@@ -80,7 +79,7 @@ class Client:
         self.counters = Counters()
         self.connected = False
         self._connection = Connection(url, key, secret, settings=settings, clock=self.clock.now, tls=tls)
-        self._feeds: dict[bytes, Feed[Any, Any]] = {}
+        self._feeds: dict[bytes, Feed[Any, Any]] = {}  # by how frames of the topic begin
         self._tasks: set[asyncio.Task[None]] = set()
         self._listeners = _Listeners()
         self._full: set[Reader] = set()  # streams whose queue has no room
@@ -220,7 +219,7 @@ class Client:
 
     def dropped(self, feed: Feed[Any, Any]) -> None:
         """A feed has lost its last reader."""
-        self._feeds.pop(feed.name.encode(), None)
+        self._feeds.pop(_beginning(feed.name), None)
 
     def blocked(self, reader: Reader) -> None:
         """Read no more until the stream has room."""
@@ -251,9 +250,9 @@ class Client:
         """The feed of a topic, made when the first stream asks for it."""
         if self._running is None:
             raise RuntimeError("expected an open client; use it within async with")
-        feed = self._feeds.get(name.encode())
+        feed = self._feeds.get(_beginning(name))
         if feed is None:
-            feed = self._feeds[name.encode()] = self._make_feed(name)
+            feed = self._feeds[_beginning(name)] = self._make_feed(name)
             if self._error is not None:
                 feed.fail(self._error)
         return feed
@@ -301,36 +300,35 @@ class Client:
         try:
             async for item in self._connection.batches():
                 if isinstance(item, Batch):
-                    received = item.received
-                    for data in item.messages:
-                        self._dispatch(received, data)
-                        if self._full:
-                            self._room = asyncio.get_running_loop().create_future()
-                            await self._room
+                    await self._route(item)
                 else:
                     self._connection_event(item)
         except ClientError as ended:
             error = ended
         self._end(error)
 
-    def _dispatch(self, received: int, data: bytes) -> None:
-        """Give a frame to the feed of its topic. Nearly all begin with it; the others are read to find it."""
-        self.counters.frames += 1
-        if data.startswith(_TOPIC):
-            feed = self._feeds.get(data[_TOPIC_START : data.find(b'"', _TOPIC_START)])
+    async def _route(self, batch: Batch) -> None:
+        """Give each frame to the feed of its topic. Nearly all begin with it; the others are read to find it."""
+        received, feeds, full = batch.received, self._feeds, self._full
+        self.counters.frames += len(batch.messages)
+        for data in batch.messages:
+            feed = feeds.get(data[: data.find(b'"', _TOPIC_START)])
             if feed is not None:
                 feed.receive(received, data)
-                return
-        self._dispatch_slowly(received, data)
+            else:
+                self._route_slowly(received, data)
+            if full:
+                self._room = asyncio.get_running_loop().create_future()
+                await self._room
 
-    def _dispatch_slowly(self, received: int, data: bytes) -> None:
+    def _route_slowly(self, received: int, data: bytes) -> None:
         try:
             message = read_message(data)
         except FrameError as error:
             self.emit(BadFrame(received, str(error), data))
             return
         if message.topic:
-            feed = self._feeds.get(message.topic.encode())
+            feed = self._feeds.get(_beginning(message.topic))
             if feed is None:
                 self.counters.unrouted += 1
             else:
@@ -343,7 +341,7 @@ class Client:
         if operation == "subscribe":
             for topic in topics:
                 self._connection.topics.pop(topic, None)
-                feed = self._feeds.get(topic.encode())
+                feed = self._feeds.get(_beginning(topic))
                 if feed is not None:
                     feed.refused(code, text)
         if not topics and self._again is None:
@@ -379,6 +377,11 @@ class Client:
     def _wake(self) -> None:
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
+
+
+def _beginning(topic: str) -> bytes:
+    """How the frames of a topic begin, up to the name's last letter, when they have no blanks and the topic first."""
+    return b'{"topic":"' + topic.encode()
 
 
 class _TopicSource:

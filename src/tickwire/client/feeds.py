@@ -16,8 +16,8 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from tickwire.client.errors import ClientError
 from tickwire.client.events import BadFrame, Event, Gap, RawFrame, Resynchronised
 from tickwire.client.frames import FrameError, decoder
+from tickwire.client.mailboxes import Reader
 from tickwire.client.states import Inconsistent, Items, TopicState
-from tickwire.client.streams import Reader
 from tickwire.wire.decimals import DecimalError
 
 __all__ = ["Feed", "Hub", "SubscriptionRefused"]
@@ -88,6 +88,8 @@ class Feed(Generic[R, T]):
         self._frame_readers: list[Reader] = []
         self._fetch = fetch
         self._decode = decoder(state.row)
+        self._exact = self._decode.exact
+        self._update = state.update
         self._ts = ""  # of the newest frame
         self._early: list[R] = []  # rows before the state
         self._doubt = ""  # why what came since the topic was asked for is of no use
@@ -199,31 +201,33 @@ class Feed(Generic[R, T]):
             if not self.readers:
                 return
         try:
-            frame = self._decode(data)
-        except FrameError as error:
-            self._tell(BadFrame(received, str(error), data))
-            self.lose(received, "a frame could not be read")
-            return
+            frame = self._exact(data)
+        except (ValueError, RecursionError):  # msgspec's errors are the former
+            try:
+                frame = self._decode(data)
+            except FrameError as error:
+                self._tell(BadFrame(received, str(error), data))
+                self.lose(received, "a frame could not be read")
+                return
         ts = frame.ts
         if ts < self._ts:
             self.lose(received, f"expected a ts of {self._ts} or later, got {ts}")
             return
         self._ts = ts
-        state = self.state
         try:
             for change in frame.data:
-                if change.action_type == "UPDATE":
+                action: str = change.action_type
+                if action == "UPDATE":
                     if not self.synced and not self._takes_early(received, change.rows):
                         continue
-                    items = state.update(change.rows, ts)
-                elif change.action_type == "SNAPSHOT":
+                    items = self._update(change.rows, ts)
+                elif action == "SNAPSHOT":
                     items = self._take_snapshot(received, change.rows, ts)
                 else:
-                    action = change.action_type[:40]
-                    self._tell(BadFrame(received, f"expected SNAPSHOT or UPDATE, got {action!r}", data))
+                    self._tell(BadFrame(received, f"expected SNAPSHOT or UPDATE, got {action[:40]!r}", data))
                     continue
-                for key, item in items:
-                    for reader in self.readers:
+                for reader in self.readers:
+                    for key, item in items:
                         reader.put(key, item)
         except (Inconsistent, DecimalError) as error:
             self.lose(received, str(error))

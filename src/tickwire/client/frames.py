@@ -7,7 +7,8 @@ keeps: ``unknown(row)`` has it.
 
 import functools
 import operator
-from typing import Any, Generic, Protocol, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, Generic, Literal, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -26,10 +27,20 @@ class FrameError(ValueError):
 
 
 class Change(msgspec.Struct, Generic[R], rename="camel", gc=False):
-    """One element of a frame's ``data``."""
+    """One element of a frame's ``data``. An action that is new has any text."""
 
-    action_type: str
+    action_type: Literal["SNAPSHOT", "UPDATE"]
     rows: list[R]
+
+
+class _AnyChange(msgspec.Struct, rename="camel"):
+    action_type: str
+    rows: list[Any]
+
+
+class _AnyFrame(msgspec.Struct):
+    ts: str
+    data: list[_AnyChange]
 
 
 class DataFrame(msgspec.Struct, Generic[R], gc=False):
@@ -74,7 +85,10 @@ class BookRow(rows.Orderbook, kw_only=True):
 
 
 class Decode(Protocol[R]):
-    """What reads the frames of one topic."""
+    """What reads the frames of one topic: ``exact`` those that are as documented, a call any."""
+
+    def exact(self, data: bytes) -> DataFrame[R]:
+        """Raises what msgspec does, or ``RecursionError``."""
 
     def __call__(self, data: bytes) -> DataFrame[R]:
         """Raises ``FrameError``."""
@@ -100,18 +114,21 @@ def read_message(data: bytes) -> Message:
 @functools.cache
 def decoder(kind: Any) -> Decode[Any]:
     """The reader of frames with rows of ``kind``."""
-    exact = msgspec.json.Decoder(DataFrame[_exact(kind)]).decode  # type: ignore[misc] # made at run time
-    lenient = _lenient(kind)
+    return _Decoder(kind)
 
-    def decode(data: bytes) -> DataFrame[Any]:
+
+class _Decoder:
+    def __init__(self, kind: Any) -> None:
+        self.exact = msgspec.json.Decoder(DataFrame[_exact(kind)]).decode  # type: ignore[misc] # made at run time
+        self._lenient = _lenient(kind)
+
+    def __call__(self, data: bytes) -> DataFrame[Any]:
         try:
-            return cast(DataFrame[Any], exact(data))
+            return cast(DataFrame[Any], self.exact(data))
         except msgspec.ValidationError:
-            return lenient(data)
+            return self._lenient(data)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise FrameError(_said(error)) from None
-
-    return decode
 
 
 def _exact(kind: Any) -> Any:
@@ -140,7 +157,7 @@ def _equal_to(kind: Any) -> dict[str, Any]:
     return {"__eq__": __eq__, "__hash__": None}
 
 
-def _lenient(kind: Any) -> Decode[Any]:
+def _lenient(kind: Any) -> Callable[[bytes], DataFrame[Any]]:
     taken: Any = kind
     if kind is not Candle:
         base = kind if kind in (TickerRow, BookRow) else tolerant(kind)
@@ -148,7 +165,7 @@ def _lenient(kind: Any) -> Decode[Any]:
             kind.__name__, [], bases=(base,), namespace=_equal_to(kind), module=__name__, eq=False, dict=True
         )
     known = frozenset(taken.__struct_encode_fields__)
-    read = msgspec.json.Decoder(DataFrame[Any]).decode
+    read = msgspec.json.Decoder(_AnyFrame).decode
 
     def decode(data: bytes) -> DataFrame[Any]:
         try:
@@ -164,7 +181,7 @@ def _lenient(kind: Any) -> Decode[Any]:
                     change.rows[index] = row
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise FrameError(_said(error)) from None
-        return frame
+        return cast(DataFrame[Any], frame)
 
     return decode
 

@@ -177,15 +177,17 @@ class BookState:
         """Changes, which must follow one another where they are numbered."""
         book = self.book
         for row in changed:
-            self._belongs(row)
-            if row.seq is not None and book.seq is not None:
-                if row.seq <= book.seq:
+            if row.symbol != book.symbol:
+                self._belongs(row)
+            seq, last = row.seq, book.seq
+            if seq is not None and last is not None and row.prev_seq != last:
+                if seq <= last:
                     self.repeated += 1
                     continue
-                if row.prev_seq is not None and row.prev_seq != book.seq:
-                    raise Inconsistent(f"expected the change after {book.seq}, got the one after {row.prev_seq}")
+                if row.prev_seq is not None:
+                    raise Inconsistent(f"expected the change after {last}, got the one after {row.prev_seq}")
             book.change(row.bids, row.asks)
-            book.seq = row.seq
+            book.seq = seq
         return self._checked(ts)
 
     def current(self) -> Items[LocalBook]:

@@ -31,7 +31,7 @@ SNAPSHOT_PATIENCE = 1.0
 _MAX_EARLY = 10_000
 # A topic that gets lost again soon is asked for after a pause, which doubles up to a bound.
 _CALM_SECONDS = 10.0
-_LONGEST_PAUSE = 30.0
+_LONGEST_PAUSE = 5.0
 
 
 class SubscriptionRefused(ClientError):
@@ -266,6 +266,7 @@ class Feed(Generic[R, T]):
         """The state is whole."""
         self.synced = True
         self._told = False
+        self._doubt = ""
         self._early.clear()
         if self._timer is not None:
             self._timer.cancel()
@@ -287,7 +288,7 @@ class Feed(Generic[R, T]):
         now = asyncio.get_running_loop().time()
         calm = now - self._lost_at >= _CALM_SECONDS
         self.interrupted()
-        self._pause = 0.0 if calm else min(max(0.5, 2 * self._pause), _LONGEST_PAUSE)
+        self._pause = 0.0 if calm else min(max(0.25, 2 * self._pause), _LONGEST_PAUSE)
         self._lost_at = now
         self._later(self._pause, self._ask_again)
 

@@ -87,7 +87,8 @@ class Position:
         market = self.market
         price = market.valuation_price
         notional = abs(self.cost if on_entry or price is None else self.quantity * price * market.multiplier)
-        tier = market.instrument.tier(notional)
+        instrument = market.instrument
+        tier = instrument.tiers[0] if len(instrument.tiers) == 1 else instrument.tier(notional)
         return -(-notional * tier.rate // RATE_UNIT) - tier.deduction
 
     def reserve_with(self, quantity: int = 0, reserve: int = 0, side: int = 1) -> int:

@@ -34,7 +34,8 @@ def check_weakened(state: State) -> None:
     weakened = state.events.weakened
     margins: list[_Margin] = []
     for account in weakened:
-        margins += _margins(account)
+        if account is not state.insurance:
+            margins += _margins(account)
     weakened.clear()
     _check(state, margins)
 

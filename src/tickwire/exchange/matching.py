@@ -91,18 +91,21 @@ def match(state: State, taker: Order, limit: int | None) -> None:
         notional = price * quantity * market.multiplier
         opposite.fill(maker, quantity)
         taker.remaining -= quantity
-        release(maker, quantity, ended=not maker.remaining)
+        release(maker, quantity, ended=not maker.remaining, filled=True)
         if not maker.remaining:
             del maker.account.orders[maker.id]
         settle(state, maker, price, quantity, notional, maker.account.maker_fee_rate)
         settle(state, taker, price, quantity, notional, taker.account.taker_fee_rate)
-        market.set_last_price(price)
+        if price != market.last_price:
+            market.set_last_price(price)
         market.candles.trade(state.time, price, quantity, notional)
         state.events.mark(market, Change.TRADE | Change.BOOK)
         for order in (maker, taker):
             if order.take_profit_price is not None or order.stop_loss_price is not None:
                 guard(state, order)
-            drop_reduce_only(state, order.account, market)
+            position = order.account.positions.get(market.symbol)
+            if position is not None and position.reduce_only_orders:
+                drop_reduce_only(state, order.account, market)
 
 
 def _closable(order: Order) -> int:
@@ -121,12 +124,12 @@ def drop_reduce_only(state: State, account: Account, market: Market) -> None:
             cancel(state, order, "REDUCE_ONLY")
 
 
-def rest(state: State, order: Order, reserve: int | None = None) -> None:
-    """Put what is left of a LIMIT order into the book; ``reserve`` as for ``hold``."""
+def rest(state: State, order: Order, measured: tuple[int, int] | None = None) -> None:
+    """Put what is left of a LIMIT order into the book; ``measured`` as for ``hold``."""
     market = order.market
     market.book.side(order.side).add(order)
     order.account.orders[order.id] = order
-    hold(state, order, reserve)
+    hold(state, order, measured)
     state.events.mark(market, Change.BOOK)
 
 

@@ -63,7 +63,7 @@ def place_order(state: State, command: PlaceOrder) -> Order:
         assert command.trigger_price is not None
         quantity, notional = _size(market, command, command.trigger_price)
 
-    reserve: int | None = None
+    measured: tuple[int, int] | None = None
     if not command.reduce_only:
         _check_bounds(market, position, side, quantity, notional)
     elif not quantity:
@@ -72,7 +72,7 @@ def place_order(state: State, command: PlaceOrder) -> Order:
         if position is None:
             position = Position(market, state.default_leverage(market))
         if not command.reduce_only:
-            reserve = _check_margin(state, account, position, side, quantity, notional)
+            measured = _check_margin(state, account, position, side, quantity, notional)
         account.positions[command.symbol] = position
     else:
         _check_spot_balance(state, account, market, side, quantity, notional)
@@ -92,7 +92,7 @@ def place_order(state: State, command: PlaceOrder) -> Order:
         _wait(state, order)
         return order
     if not crosses and command.time_in_force == TimeInForce.GTC:
-        rest(state, order, reserve)  # which was measured at this very price
+        rest(state, order, measured)  # at this very price
         return order
     if command.time_in_force == TimeInForce.FOK:
         fillable = walk(market, account, side, quantity, None, limit)[0]
@@ -208,20 +208,22 @@ def _check_bounds(market: Market, position: Position | None, side: int, quantity
         raise ApiError("MaxOpenInterest", f"open interest would pass {instrument.quantity_text(maximum)}")
 
 
-def _check_margin(state: State, account: Account, position: Position, side: int, quantity: int, notional: int) -> int:
-    """What the order holds on its own, after asking whether the account can carry it."""
+def _check_margin(
+    state: State, account: Account, position: Position, side: int, quantity: int, notional: int
+) -> tuple[int, int]:
+    """What the order holds on its own, and by how much the reserves grow by it, if the account can carry that."""
     reserve = margin.order_reserve(notional, side, position.leverage, account.taker_fee_rate)
     needed = position.reserve_with(quantity, reserve, side) - position.order_reserve if position.quantity else reserve
     if needed <= 0:
-        return reserve
-    free = state.free(account)
+        return reserve, needed
+    free = account.free(state.collateral, state.full_unrealized)
     if needed > free:
         raise ApiError(
             "InsufficientBalance",
             f"the order needs {money_text(needed)} {state.collateral} at {position.leverage}x, available"
             f" {money_text(max(0, free))}",
         )
-    return reserve
+    return reserve, needed
 
 
 def _check_spot_balance(

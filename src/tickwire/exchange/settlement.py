@@ -15,8 +15,12 @@ from tickwire.exchange.state import State
 __all__ = ["change_position", "hold", "release", "remeasure_orders", "settle"]
 
 
-def hold(state: State, order: Order, reserve: int | None = None) -> None:
-    """Set aside what an order needs that begins to rest or wait; ``reserve`` where a perpetual's is known already."""
+def hold(state: State, order: Order, measured: tuple[int, int] | None = None) -> None:
+    """Set aside what an order needs that begins to rest or wait.
+
+    ``measured``: for a perpetual, what the order holds on its own and by how much the account's reserves grow, where
+    both were found out right before.
+    """
     account, market = order.account, order.market
     if not market.perpetual:
         asset, order.reserve = _spot_reserve(order)
@@ -27,20 +31,25 @@ def hold(state: State, order: Order, reserve: int | None = None) -> None:
     if order.reduce_only:
         position.reduce_only_orders[order.id] = order
         return
-    if reserve is None:
-        reserve = _perpetual_reserve(order, position)
-    order.reserve = reserve
+    order.reserve = reserve = _perpetual_reserve(order, position) if measured is None else measured[0]
     if order.side > 0:
         position.buy_quantity += order.remaining
         position.buy_reserve += reserve
     else:
         position.sell_quantity += order.remaining
         position.sell_reserve += reserve
-    account.refresh_reserve(position)
+    if measured is None:
+        account.refresh_reserve(position)
+    else:
+        account.order_reserve += measured[1]
+        position.order_reserve += measured[1]
 
 
-def release(order: Order, quantity: int, ended: bool) -> None:
-    """Give back what ``quantity`` of a resting order held, after ``remaining`` was lowered by it or the order ended."""
+def release(order: Order, quantity: int, ended: bool, filled: bool = False) -> None:
+    """Give back what ``quantity`` of a resting order held, after ``remaining`` was lowered by it or the order ended.
+
+    ``filled``: a fill is settled next, which brings the account's sum of reserves up to date.
+    """
     account, market = order.account, order.market
     if not market.perpetual:
         asset = market.instrument.quote if order.side > 0 else market.instrument.base
@@ -61,7 +70,8 @@ def release(order: Order, quantity: int, ended: bool) -> None:
         position.sell_quantity -= quantity
         position.sell_reserve += reserve - order.reserve
     order.reserve = reserve
-    account.refresh_reserve(position)
+    if not filled:
+        account.refresh_reserve(position)
 
 
 def remeasure_orders(account: Account, only: Market | None = None) -> None:
@@ -124,7 +134,7 @@ def change_position(
 
     ``fee`` is counted for the position here and taken from the wallet by the caller.
     """
-    position = state.position(account, market)
+    position = account.positions.get(market.symbol) or state.position(account, market)
     before = position.quantity
     if before * side >= 0:
         position.quantity = before + side * quantity

@@ -5,7 +5,7 @@ import asyncio
 import sys
 
 from compliance.explained import PAGE, explained
-from compliance.run import run_server_cases
+from compliance.run import run_client_cases, run_server_cases
 from compliance.verdicts import judge, summary
 
 
@@ -16,7 +16,7 @@ def main() -> None:
     cases = parser.parse_args().cases or None
     rows = explained(PAGE.read_text())
     wrong = []
-    for side, run in (("server", run_server_cases),):
+    for side, run in (("server", run_server_cases), ("client", run_client_cases)):
         try:
             verdicts = asyncio.run(run(cases))
         except ValueError as error:  # kosoku's word on a name that is no case

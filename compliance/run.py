@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kosoku import FailureError, run_fuzzingclient
+from kosoku import FailureError, run_fuzzingclient, run_fuzzingserver
 
+from compliance.client import run_cases
 from compliance.verdicts import Verdict
 
-__all__ = ["run_server_cases"]
+__all__ = ["run_client_cases", "run_server_cases"]
 
 # The suite gives a case 20 seconds, whatever the case itself says, and the largest take six when nothing else runs.
 _TOGETHER = 2
@@ -60,3 +61,14 @@ async def run_server_cases(cases: Sequence[str] | None = None) -> list[Verdict]:
         if slow:
             verdicts.update((verdict.case, verdict) for verdict in await _run(url, slow, 1))
     return list(verdicts.values())
+
+
+async def run_client_cases(cases: Sequence[str] | None = None) -> list[Verdict]:
+    """Run the cases that match (``None``: all) against the client, one after the other."""
+    try:
+        async with run_fuzzingserver(cases, port=0) as server:
+            await run_cases(server.address, server.port)
+            results: list[Any] = await server.get_result()
+    except FailureError as failure:
+        results = failure.results
+    return [_verdict(result) for result in results]

@@ -74,6 +74,8 @@ def test_a_file_that_is_no_database(tmp_path: Path, name: str) -> None:
         (("--initial-balance", "-1"), "--initial-balance"),
         (("--maker-fee", "none"), "--maker-fee"),
         (("--requests-per-second", "0"), "--requests-per-second: expected at least 1"),
+        (("--resume-seconds", "-1"), "--resume-seconds: expected at least 0, got -1"),
+        (("--resume-bytes", "1048577"), "--resume-bytes: expected at most 1048576, got 1048577"),
     ],
 )
 def test_settings_that_can_not_be_used(tmp_path: Path, flags: tuple[str, ...], words: str) -> None:

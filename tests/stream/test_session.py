@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.stream.support import BOOK, KLINE, TICKER, MemoryFeed, key
 
-from tickwire.stream.session import UNANSWERED_COST, Session, Step
+from tickwire.stream.session import UNANSWERED_COST, Configuration, Session, Step
 from tickwire.stream.settings import StreamCounters, StreamLimits, StreamSettings
+from tickwire.wire.envelope import Position
 
 NOW_NS = 1_765_975_842_095_607_088
 
@@ -97,6 +98,50 @@ def test_unsubscribing_frees_the_place(session: Session) -> None:
     session.receive_text(operation("subscribe", TICKER, BOOK), 0.0)
     session.receive_text(operation("unsubscribe", TICKER), 0.0)
     assert list(session.topics) == [BOOK]
+
+
+# Choices.
+
+
+def choose(session: Session, **choice: object) -> Step:
+    return session.receive_text(msgspec.json.encode({"op": "configure"} | choice).decode(), 0.0)
+
+
+def test_what_is_not_chosen_stays(session: Session) -> None:
+    for choice, conflate_ms, resume in (
+        ({"conflate_ms": 250}, 250, False),
+        ({"resume": True, "id": 1}, 250, True),
+        ({"conflate_ms": 0, "resume": None}, 0, True),
+    ):
+        step = choose(session, **choice)
+        (reply,) = replies(step)
+        assert (reply["conflate_ms"], reply["resume"], reply.get("id")) == (conflate_ms, resume, choice.get("id"))
+        assert step.configure == Configuration(conflate_ms, resume)
+        assert (step.at_once, step.join, step.leave) == (False, (), ())
+
+
+def test_a_refused_choice_changes_nothing(session: Session) -> None:
+    choose(session, conflate_ms=250)
+    step = choose(session, conflate_ms=-1, resume=True)
+    assert (replies(step)[0]["error"], step.configure) == ("InvalidParameter", None)
+    assert choose(session, resume=False).configure == Configuration(250, False)
+
+
+def test_resuming_names_the_topics_that_were_taken_and_chooses_positions(session: Session) -> None:
+    where = {"epoch": "e", "offset": 3}
+    step = session.receive_text(
+        operation("subscribe", TICKER, "ticker.NONE", "account", resume={TICKER: where, "ticker.NONE": where}), 0.0
+    )
+    assert step.join == (key(TICKER), key("account"))
+    assert step.resume == {key(TICKER): Position("e", 3)}
+    assert step.configure == Configuration(0, True)
+    assert session.receive_text(operation("subscribe", BOOK), 0.0).configure is None
+
+
+def test_a_frame_with_too_many_topics_resumes_none() -> None:
+    session = make(topics_per_frame=1)
+    step = session.receive_text(operation("subscribe", TICKER, BOOK, resume={TICKER: {"epoch": "e", "offset": 1}}), 0.0)
+    assert (step.join, step.resume, step.configure) == ((), {}, None)
 
 
 # Limits of topics.

@@ -1,6 +1,7 @@
 """Readers that are behind: conflated, caught up, held, or closed."""
 
 import asyncio
+import json
 
 import pytest
 from tests.stream.bench import (
@@ -11,6 +12,8 @@ from tests.stream.bench import (
 from tests.stream.support import BOOK, ORDER, TICKER, key
 
 from tickwire.stream.settings import StreamSettings
+
+EXECUTION = "account.execution"
 
 
 async def test_a_slow_reader_misses_states_but_not_the_newest(bench: Bench) -> None:
@@ -48,6 +51,21 @@ async def test_a_reader_of_orders_that_is_too_far_behind_is_closed(bench: Bench)
     await bench.gone()
     assert bench.stream.counters.closes == {"too_slow": 1}
     assert +bench.feed.interest == {}
+
+
+@pytest.mark.parametrize("name", [ORDER, EXECUTION])
+@pytest.mark.parametrize("stream_settings", [StreamSettings(held_bytes=400_000, close_timeout=10.0)])
+async def test_it_reads_why_when_it_reads_on(bench: Bench, name: str) -> None:
+    client = await stalled_client(bench, name)
+    await stall(bench, name, "_dropping")
+    # Behind what the kernel had taken: no frame was left out before it.
+    known = 0
+    while (frame := await client.frame())[0] != 8:
+        message = json.loads(frame[1])
+        known += 1
+        assert message["data"][0]["rows"][0] == known
+    assert (int.from_bytes(frame[1][:2], "big"), frame[1][2:]) == (1013, b"reader too slow")
+    assert known < bench.feed.versions[key(name)]
 
 
 @pytest.mark.parametrize("stream_settings", [StreamSettings(stall_timeout=0.3, close_timeout=0.1)])

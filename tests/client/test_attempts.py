@@ -292,6 +292,23 @@ ORDER = (
 )
 
 
+def test_a_proxy_whose_clock_is_wrong_costs_one_measurement() -> None:
+    clock = ServerClock(lambda: NOW)
+    server = a_server(0)
+    date = formatdate(NOW // 1_000_000_000 - 3600, usegmt=True)
+
+    def through_proxy(request: Request) -> Reply:
+        reply = server(request)
+        return Reply(reply.status, {"date": date}, reply.body)
+
+    # Believed after the first reply, refused by the server then, and never believed again.
+    run(symbols(), through_proxy, clock=clock)
+    run(symbols(), through_proxy, through_proxy, through_proxy, clock=clock)
+    for _ in range(3):
+        run(symbols(), through_proxy, clock=clock)
+    assert clock.offset == 0
+
+
 def test_a_clock_that_is_right_is_not_the_reason_of_a_401() -> None:
     refused = fixed(401, b'{"error":"api.unauthorized"}')
     with pytest.raises(Unauthorized, match="signature headers are missing, expired or wrong"):

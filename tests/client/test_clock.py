@@ -42,18 +42,28 @@ def test_a_rough_measure_does_not_replace_a_better_one_that_it_agrees_with() -> 
     clock = ServerClock(lambda: NOW)
     clock.observe(NOW + 5 * SECOND, NOW, NOW + 1000)
     exact = clock.offset
-    assert not clock.observe_date(header(NOW + 5 * SECOND), NOW, NOW + 1000)
     assert not clock.observe(NOW + 5 * SECOND + 200, NOW, NOW + 5000)
     assert clock.offset == exact
 
 
 def test_a_contradiction_means_that_a_clock_was_set() -> None:
     clock = ServerClock(lambda: NOW)
+    clock.observe_date(header(NOW), NOW, NOW + 1000)
+    assert clock.observe_date(header(NOW + 3600 * SECOND), NOW, NOW + 10 * SECOND)
+    assert abs(clock.offset - 3600 * SECOND) <= 6 * SECOND
     clock.observe(NOW, NOW, NOW + 1000)
-    assert clock.observe_date(header(NOW + 3600 * SECOND), NOW, NOW + 1000)
-    assert abs(clock.offset - 3600 * SECOND) <= SECOND
     assert clock.observe(NOW - 3600 * SECOND, NOW, NOW + 10 * SECOND)
     assert abs(clock.offset + 3600 * SECOND) <= 10 * SECOND
+
+
+def test_the_server_itself_is_believed_before_any_header() -> None:
+    clock = ServerClock(lambda: NOW)
+    clock.observe_date(header(NOW + 2 * SECOND), NOW, NOW)
+    # However slow its answer was.
+    assert clock.observe(NOW, NOW, NOW + 8 * SECOND)
+    assert clock.offset == -4 * SECOND
+    assert not clock.observe_date(header(NOW + 3600 * SECOND), NOW, NOW)
+    assert clock.offset == -4 * SECOND
 
 
 def test_a_clock_that_was_set_back_during_the_call_teaches_nothing() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -291,6 +292,12 @@ async def test_many_calls_at_a_time(live: Server) -> None:
     async with RestClient(live.url, demo.key, demo.secret) as rest:
         found = await asyncio.gather(*[rest.ticker(PERPETUAL) for _ in range(100)])
     assert {row.symbol for row in found} == {PERPETUAL}
+
+
+def test_several_threads_share_a_client(live: Server) -> None:
+    with connected(SyncRestClient, live.demo) as rest, ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(rest.ticker, [PERPETUAL, SPOT] * 40))
+    assert [row.symbol for row in found] == [PERPETUAL, SPOT] * 40
 
 
 def test_it_speaks_http_like_anyone(live: Server) -> None:

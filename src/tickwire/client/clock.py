@@ -3,6 +3,8 @@
 Two things tell the server's time: ``GET /public/time``, exact to half of its round trip, and the ``Date`` header of
 any reply, exact to about a second. Each gives an offset to the local clock and an uncertainty. A new one is taken when
 it is at least as exact as what is held, or when the two contradict each other: then one of the clocks was set.
+
+The header is free, but may be of a proxy whose clock is wrong: it counts only until the server itself has been asked.
 """
 
 import time
@@ -36,6 +38,7 @@ class ServerClock:
         """What to add to the local clock, in ns."""
         self.uncertainty: int | None = None
         """How far the offset may be off, in ns; ``None`` while nothing was measured."""
+        self._asked = False  # whether the server itself has told its time
 
     def now(self) -> int:
         """The server's time, ns since the epoch; the local time while nothing was measured."""
@@ -53,13 +56,16 @@ class ServerClock:
         """
         if received < sent:
             return False  # the local clock was set back meanwhile: nothing can be learned
+        if not self._asked:
+            self._asked = True
+            self.uncertainty = None  # whatever a proxy said before
         half = (received - sent) // 2
         return self._take(server_time - sent - half, half)
 
     def observe_date(self, header: str, sent: int, received: int) -> bool:
-        """Take the ``Date`` header of a reply into account; one that is no date is ignored."""
+        """Take the ``Date`` header of a reply into account, unless the server itself has been asked."""
         seconds = http_date(header)
-        if seconds is None or received < sent:
+        if self._asked or seconds is None or received < sent:
             return False
         uncertainty = (_DATE_SPAN + received - sent) // 2
         middle = seconds * _SECOND + _DATE_SPAN // 2

@@ -16,7 +16,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = "tickwire/exchange"
 # msgspec makes its structs with a metaclass, which compiled classes can't have.
-LEFT_OUT = {"__init__.py", "commands.py", "instruments.py", "projection.py", "settings.py"}
+LEFT_OUT = {"__init__.py", "commands.py", "instrument_file.py", "projection.py", "settings.py"}
+ALSO = "tickwire/wire/decimals.py"  # most of what a row is made of
 
 _SETUP = """
 from mypyc.build import mypycify
@@ -36,11 +37,8 @@ class CompiledCoreHook(BuildHookInterface[Any]):
         self._directory = TemporaryDirectory()
         directory = Path(self._directory.name)
         shutil.copytree(Path(self.root) / "src/tickwire", directory / "tickwire", ignore=shutil.ignore_patterns("*.so"))
-        modules = sorted(
-            path.relative_to(directory).as_posix()
-            for path in (directory / PACKAGE).glob("*.py")
-            if path.name not in LEFT_OUT
-        )
+        paths = [path for path in (directory / PACKAGE).glob("*.py") if path.name not in LEFT_OUT]
+        modules = sorted([*(path.relative_to(directory).as_posix() for path in paths), ALSO])
         level = os.environ.get("MYPYC_OPT_LEVEL", "3")  # 1 takes half as long, for a core a tenth slower
         (directory / "setup.py").write_text(_SETUP.format(modules=modules, level=level))
         done = subprocess.run(
@@ -54,7 +52,7 @@ class CompiledCoreHook(BuildHookInterface[Any]):
             raise RuntimeError(
                 f"the core could not be compiled; it needs a C compiler and Python's headers\n{done.stdout}"
             )
-        for built in (*directory.glob("*.so"), *(directory / PACKAGE).glob("*.so")):
+        for built in (*directory.glob("*.so"), *(directory / "tickwire").rglob("*.so")):
             build_data["force_include"][str(built)] = built.relative_to(directory).as_posix()
         build_data["pure_python"] = False
         build_data["infer_tag"] = True

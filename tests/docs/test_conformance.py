@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from tickwire.exchange.instruments import InstrumentFile
+from tickwire.exchange.instrument_file import InstrumentFile
 from tickwire.service.settings import describe
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from tests.exchange.world import BTC, SELL, START, World, amount_text
 from tickwire.exchange import views
 from tickwire.exchange.commands import CancelAll
 from tickwire.exchange.events import Events
-from tickwire.exchange.instruments import InstrumentFile
+from tickwire.exchange.instrument_file import InstrumentFile
 from tickwire.exchange.state import INSURANCE
 from tickwire.service.settings import describe
 from tickwire.wire.intervals import HOUR

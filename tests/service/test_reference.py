@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tickwire.exchange.instruments import InstrumentFile, MarketProfile, TierFile
+from tickwire.exchange.instrument_file import InstrumentFile, MarketProfile, TierFile
 from tickwire.rest.application import endpoints
 from tickwire.service.reference import commands
 from tickwire.service.reference.catalogues import close_codes_page, errors_page, instruments_page, settings_page

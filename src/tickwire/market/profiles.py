@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from tickwire.exchange.instruments import MONEY_UNIT, Instrument, MarketProfile
+from tickwire.exchange.instrument_file import MarketProfile
+from tickwire.exchange.instruments import MONEY_UNIT, Instrument
 from tickwire.market.process import Asset
 
 __all__ = [

@@ -5,13 +5,11 @@ from itertools import groupby
 
 import msgspec
 
+from tickwire.exchange.instrument_file import InstrumentFile, MarketProfile, TierFile
 from tickwire.exchange.instruments import (
     MONEY_UNIT,
     RATE_PLACES,
     Instrument,
-    InstrumentFile,
-    MarketProfile,
-    TierFile,
     load_instruments,
 )
 from tickwire.exchange.settings import EngineSettings

@@ -116,6 +116,24 @@ def test_ctrl_c_prints_what_there_is(server: Server, tmp_path: Path) -> None:
     assert "Traceback" not in complained
 
 
+def test_ctrl_c_while_readers_connect_tells_of_those_that_have(server: Server, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tickwire.cli", "bench", "--readers", "600", "--connect-rate", "10", "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env=environment(tmp_path) | credentials(server),
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        while (line := process.stderr.readline()).startswith("0 of 600 streams are open"):
+            assert process.poll() is None
+        assert "of 600 streams are open" in line
+        os.killpg(process.pid, signal.SIGINT)
+        printed, complained = process.communicate(timeout=30)
+    assert process.returncode == 0, complained
+    found = json.loads(printed)
+    assert 0 < found["handshake"]["count"] < 600
+    assert (found["interrupted"], found["readers"], found["readersWanted"]) == (True, 0, 600)
+
+
 def test_what_the_server_refuses_is_said_in_one_line(server: Server, tmp_path: Path) -> None:
     unknown = refused(server, tmp_path, TICKWIRE_API_KEY="no-such-key")
     assert "refused the handshake: 401 api.invalidSession; the key is unknown or revoked" in unknown

@@ -40,7 +40,7 @@ def topics_of(plan: Plan, number: int) -> tuple[int, tuple[str, ...]]:
 
 
 class Connected(msgspec.Struct, tag=True):
-    """All readers of a process have subscribed, or failed to.
+    """All readers of a process have subscribed, or failed to, or there was no time left for it.
 
     ``seconds`` is what the handshakes took together, ``handshakes`` are a histogram's counts of each (us).
     """

@@ -15,6 +15,8 @@ __all__ = ["Latency", "Report", "make_report", "report_text"]
 
 # A process that ran, or wanted to run, for this share of the time had no room for more.
 _BUSY = 0.9
+# Seconds: in less, as when it was interrupted at once, everything is busy.
+_WORTH_JUDGING = 0.1
 # From this share of waiting on, frames lay in the socket while the load generator had no core to read them.
 _WAITED = 0.2
 
@@ -103,13 +105,14 @@ def make_report(
     cpu = [each.cpu_seconds / each.seconds for each in outcomes]
     waited = [each.waiting_seconds / each.seconds for each in outcomes if each.waiting_seconds is not None]
     wanted = [ran + wait for ran, wait in zip(cpu, waited, strict=True)] if len(waited) == len(cpu) else cpu
+    measured = max(each.seconds for each in outcomes)
     plan, frames = plans[0], sum(each.frames for each in outcomes)
     return Report(
         url=plan.server.url,
         topics=list(plan.topics),
         topics_per_reader=min(plan.topics_per_reader, len(plan.topics)),
         processes=len(plans),
-        seconds=max(each.seconds for each in outcomes),
+        seconds=measured,
         interrupted=interrupted,
         readers=sum(each.readers for each in connected),
         readers_wanted=plan.readers,
@@ -135,7 +138,7 @@ def make_report(
         errors=dict(errors),
         load_cpu=max(cpu),
         load_waited=max(waited) if waited else None,
-        load_was_the_bottleneck=max(wanted) >= _BUSY,
+        load_was_the_bottleneck=max(wanted) >= _BUSY and measured >= _WORTH_JUDGING,
         order_to_frame=None if flow is None else Latency.of(flow.to_frame),
         order_to_reply=None if flow is None else Latency.of(flow.to_reply),
         order_errors={} if flow is None else dict(flow.errors),

@@ -159,7 +159,9 @@ async def run_load(
         everyone = asyncio.gather(*(process.connected for process in processes))
         waiting: list[asyncio.Future[Any]] = [everyone, stopped]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        connected = [process.connected.result() for process in processes if process.connected.done()]
+        for process in processes:
+            if process.connected.done():
+                process.connected.result()  # raises for one that has failed
         ending = asyncio.Event()
         ordering = None
         if not stop.is_set():
@@ -177,6 +179,7 @@ async def run_load(
         if ordering is not None:
             await ordering
         async with asyncio.timeout(_END_SECONDS):
+            connected = [await process.connected for process in processes]
             outcomes = [await process.outcome for process in processes]
     finally:
         teller.cancel()

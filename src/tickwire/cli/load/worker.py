@@ -6,6 +6,7 @@ import gc
 import resource
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -58,6 +59,9 @@ class _Worker:
         self._tally = Tally(plan.server.offset)
         self._readers: list[Reader] = []
         self._handshakes = Histogram()
+        self._started = time.perf_counter()
+        self._handshake_seconds = 0.0  # of all together, once they are through
+        self._told: Counter[str] = Counter()  # errors that were told with the handshakes
         self._measuring = False
 
     def _tell(self, message: msgspec.Struct) -> None:
@@ -84,6 +88,7 @@ class _Worker:
         connecting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await connecting
+        self._tell_connected()
         if not ended.done():
             begun = asyncio.create_task(begin.wait())
             await asyncio.wait((begun, ended), return_when=asyncio.FIRST_COMPLETED)
@@ -102,7 +107,7 @@ class _Worker:
 
     async def _connect_all(self) -> None:
         plan, numbers = self._plan, self._plan.numbers
-        started = time.perf_counter()
+        started = self._started = time.perf_counter()
         waiting = asyncio.Semaphore(_AT_ONCE)
         async with asyncio.TaskGroup() as tasks:
             for index, number in enumerate(numbers):
@@ -110,16 +115,19 @@ class _Worker:
                     await asyncio.sleep(started + index * plan.step / plan.connect_rate - time.perf_counter())
                 await waiting.acquire()
                 tasks.create_task(self._connect(number, waiting.release))
-        seconds = time.perf_counter() - started
+        self._handshake_seconds = time.perf_counter() - started
         # Only now, so that handshakes are measured without the frames of those who came before.
         async with asyncio.TaskGroup() as tasks:
             for reader in self._readers:
                 reader.subscribe()
                 tasks.create_task(self._await_first_frames(reader))
+
+    def _tell_connected(self) -> None:
         handshakes = self._handshakes
         ready = sum(reader.state.missing == 0 for reader in self._readers)
-        errors = dict(self._tally.errors)
-        self._tell(Connected(ready, seconds, handshakes.trimmed(), handshakes.largest, errors))
+        self._told.update(self._tally.errors)
+        seconds = self._handshake_seconds or time.perf_counter() - self._started
+        self._tell(Connected(ready, seconds, handshakes.trimmed(), handshakes.largest, dict(self._told)))
 
     async def _connect(self, number: int, connected: Callable[[], None]) -> None:
         group, topics = topics_of(self._plan, number)
@@ -151,7 +159,6 @@ class _Worker:
         tally = self._tally
         gc.collect()
         gc.freeze()
-        tally.errors.clear()
         tally.begin()
         for reader in self._readers:
             reader.state.frames = 0
@@ -173,7 +180,7 @@ class _Worker:
             backwards=tally.backwards,
             unannounced=tally.unannounced,
             unknown=tally.unknown,
-            errors=dict(tally.errors),
+            errors=dict(tally.errors - self._told),
             cpu_seconds=time.process_time() - cpu,
             waiting_seconds=None if now_waited is None or waited is None else now_waited - waited,
         )

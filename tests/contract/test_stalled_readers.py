@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import pytest
 from tests.contract.support import PATIENCE, PERPETUAL, STREAM, Account, Server
 
+pytestmark = pytest.mark.skipif(not hasattr(select, "epoll"), reason="reads its sockets with epoll, which is Linux's")
+
 TICKER, BOOK, DELTA = (f"{kind}.{PERPETUAL}" for kind in ("ticker", "orderbook", "orderbook.delta"))
 READERS, STALLED = 1_000, 100
 LEVELS = 100  # a side: a whole book has some 5 kB

@@ -373,7 +373,10 @@ class StreamMachine(RuleBasedStateMachine):
                 side.timers.advance(SETTINGS.resume_seconds)
                 assert (side.hub.session_count, side.hub.subscription_count) == (0, 0)
                 assert +side.feed.interest == {}
-            assert self.sides[0].hub._channels == {}
+            hub = self.sides[0].hub
+            found = hub._cohorts
+            assert hub._channels == hub._readers == {}
+            assert found._topics == found._single == found._likeness == found._cohorts == {}
         finally:
             self.patch.undo()
 

@@ -216,7 +216,7 @@ class PlainHub:
                 reader.put(text_frame(payload))
 
     def configure(self, reader: PlainReader, configuration: Configuration | None) -> None:
-        if configuration is not None:
+        if configuration is not None and configuration != reader.configuration:
             for key in reader.owed:
                 reader.pay(key)
                 self.forget(reader, key)

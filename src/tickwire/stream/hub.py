@@ -39,7 +39,7 @@ _CATCH_UP_TOPICS = 16
 class Reader:
     """One socket as the hub sees it. ``close`` ends the socket; it gets the name of an entry of ``CLOSES``."""
 
-    __slots__ = ("attached", "channels", "close", "key", "outbox")
+    __slots__ = ("attached", "channels", "close", "configuration", "key", "outbox")
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Reader:
         self.key = key
         self.close = close
         self.attached = True
+        self.configuration = Configuration()
         self.channels: dict[TopicKey, Channel] = {}  # each holds one count of the feed's interest
         self.outbox = Outbox(
             write,
@@ -193,6 +194,9 @@ class Hub:
 
     def _configure(self, reader: Reader, configuration: Configuration) -> None:
         """Let a reader go on in the way that it has chosen; what it is owed in the old way goes out before."""
+        if configuration == reader.configuration:
+            return  # asked for again, or by a subscribe that resumes
+        reader.configuration = configuration
         outbox = reader.outbox
         self._cohorts.change(outbox)
         channels = reader.channels.values()

@@ -12,8 +12,9 @@ from benchmarks.source import Source
 
 __all__ = ["Delivery", "deliver", "one", "readers_of", "subscriptions"]
 
-# Once, before anything is counted: sockets and allocators have then seen a frame.
-_WARM_UP_TURNS = 5
+# Before anything is counted, so that sockets and allocators have seen a frame: for as long as the figures take, and no
+# longer than it takes tickwire, which looks once a second for readers that may share what they are sent, to find them.
+_WARM_UP_SECONDS = 2.0
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -80,5 +81,5 @@ def one(
     sets = subscriptions(topics, each)
     with started(name, topics, size) as publisher, readers_of(publisher, readers, sets, deflate=deflate) as load:
         fan_out = readers * each / topics
-        deliver(publisher, load, fan_out, rate, together, _WARM_UP_TURNS / rate)
+        deliver(publisher, load, fan_out, rate / 4, together, min(seconds, _WARM_UP_SECONDS))
         return deliver(publisher, load, fan_out, rate, together, seconds)

@@ -192,9 +192,9 @@ def test_a_socket_that_fails_does_not_hold_up_the_others(bench: Bench) -> None:
 
 def test_many_are_found_over_several_turns(bench: Bench) -> None:
     clients = bench.clients(250)
-    assert len({client.outbox.cohort for client in clients}) == 1
-    assert clients[0].outbox.cohort is not None
-    assert len(clients[0].outbox.cohort.members) == 250
+    cohorts = {client.outbox.cohort for client in clients} - {None}
+    # No more in one than are written to without a look at other sockets.
+    assert sorted(len(cohort.members) for cohort in cohorts if cohort is not None) == [58, 64, 64, 64]
 
 
 @pytest.mark.parametrize("others", [1, 2])

@@ -25,6 +25,9 @@ _SECONDS = 1.0
 # Readers looked at in one turn. One with 200 topics takes 10 us.
 _AT_ONCE = 100
 
+# So many writes are made without a look at other sockets (see ``Flusher``); more readers share in several cohorts.
+_MOST_MEMBERS = 64
+
 Likeness = tuple[frozenset[Channel], int]
 """What readers have in common who may share: their topics, and the form of their frames."""
 
@@ -34,7 +37,7 @@ class Cohort:
 
     __slots__ = (
         "_channels", "_chunks", "_counters", "_flusher", "_form", "_left", "_queued", "_size", "_write_at",
-        "likeness", "members",
+        "likeness", "members", "urgent",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +50,7 @@ class Cohort:
         self.likeness = likeness
         self.members: dict[Outbox, None] = {}
         self._channels, self._form = likeness
+        self.urgent = any(channel.key.topic.private for channel in self._channels)  # as an outbox has it
         self._flusher = flusher
         self._counters = counters
         self._left = left
@@ -54,11 +58,6 @@ class Cohort:
         self._size = 0
         self._queued = False
         self._write_at = 0
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing waits for the members."""
-        return not self._chunks
 
     def add(self, outbox: Outbox) -> None:
         """Take in a reader for which nothing waits, as nothing does for the members."""
@@ -153,7 +152,7 @@ class Cohorts:
         self._look_at(outbox)
 
     def _left(self, cohort: Cohort, outbox: Outbox) -> None:
-        if not cohort.members:
+        if not cohort.members and self._cohorts.get(cohort.likeness) is cohort:
             del self._cohorts[cohort.likeness]
         self._look_at(outbox)
 
@@ -181,22 +180,23 @@ class Cohorts:
         topics = self._topics.get(outbox)
         if not topics or outbox.pace is not None or outbox.cohort is not None:
             return True  # until it changes again
+        outbox.flush()  # on a busy server something always waits for its turn
         if not outbox.idle:
             return False
         likeness = frozenset(topics.values()), outbox.form
         cohort = self._cohorts.get(likeness)
-        if cohort is None:
+        if cohort is None or len(cohort.members) >= _MOST_MEMBERS:
             other = self._single.get(likeness)
             if other is None or other is outbox:
                 self._single[likeness] = outbox
                 self._likeness[outbox] = likeness
                 return True
+            other.flush()
             if not other.idle:
                 return False
             del self._single[likeness], self._likeness[other]
             cohort = self._cohorts[likeness] = Cohort(likeness, self._flusher, self._counters, self._left)
             cohort.add(other)
-        elif not cohort.idle:
-            return False
+        cohort.flush()
         cohort.add(outbox)
         return True

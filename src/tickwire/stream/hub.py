@@ -233,6 +233,7 @@ class Hub:
             self.feed.leave(key)  # the count that was kept with the history
         self._cohorts.change(reader.outbox)
         reader.channels[key] = channel
+        reader.outbox.urgent |= key.topic.private
         channel.add(reader.outbox)
         self.subscriptions[key.topic.kind] += 1
         self._keep_history(channel)
@@ -241,6 +242,8 @@ class Hub:
     def _remove(self, reader: Reader, key: TopicKey) -> None:
         self._cohorts.change(reader.outbox)
         channel = reader.channels.pop(key)
+        if key.topic.private:
+            reader.outbox.urgent = any(each.topic.private for each in reader.channels)
         reader.outbox.forget(key)
         channel.remove(reader.outbox)
         self.subscriptions[key.topic.kind] -= 1

@@ -12,7 +12,7 @@ from benchmarks.client_readers import handler
 __all__ = ["main"]
 
 
-class _Reader(WSListener):  # type: ignore[misc] # it has no types
+class _Reader(WSListener):  # it has no types
     def __init__(self, kind: str, count: int) -> None:
         self.done: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._handle = handler("picows", kind)

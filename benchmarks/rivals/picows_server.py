@@ -14,7 +14,7 @@ async def _main(source: Source) -> None:
     topics: dict[str, set[WSTransport]] = {name: set() for name in source.names}
     readers = list(topics.values())
 
-    class Reader(WSListener):  # type: ignore[misc]
+    class Reader(WSListener):
         def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
             if frame.msg_type == WSMsgType.TEXT:
                 for name in requested_topics(frame.get_payload_as_bytes()):

@@ -42,6 +42,7 @@ for _name, _place, _help in (
     ("record", "tickwire.cli.record:record_app", "Keep what the stream sends, frame by frame."),
     ("replay", "tickwire.cli.replay:replay_app", "Serve a recording as if it happened now."),
     ("relay", "tickwire.cli.relay:relay_app", "Serve another server's stream to many local readers."),
+    ("import", "tickwire.cli.importing:import_app", "Turn public files of other venues into a recording."),
     ("verify", "tickwire.cli.verify:verify_app", "Replay a data directory's journal and compare what was stored."),
     ("export", "tickwire.cli.export:export_app", "Write executions, orders, balances and candles as Parquet or CSV."),
     ("completion", "tickwire.cli.completion:completion_app", "Print or install a script that completes commands."),

@@ -57,6 +57,8 @@ def record_command(
     target: Target = Target(),  # noqa: B008  # frozen: one for all is fine
 ) -> None:
     """Record topics."""
+    import uvloop
+
     from tickwire.client.connection import StreamEnded
     from tickwire.record.format import RecordingError
 
@@ -68,7 +70,7 @@ def record_command(
         seconds = None if duration is None else _unit("--duration", duration, parse_duration) / 1e9
         size = _unit("--rotate-size", rotate_size, parse_size)
         every = _unit("--rotate-every", rotate_every, parse_duration)
-        asyncio.run(_record(dict.fromkeys(topics), to, target.find(), seconds, size, every, rest))
+        uvloop.run(_record(dict.fromkeys(topics), to, target.find(), seconds, size, every, rest))
     except (NoServer, RecordingError, TopicError, ValueError, StreamEnded) as error:
         fail("record", str(error))
 

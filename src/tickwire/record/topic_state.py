@@ -120,9 +120,9 @@ class TopicState:
     def _read_whole(self) -> None:
         if self._whole is None:
             return
-        whole = self._whole
-        frame = _read(whole)
-        self._whole = None
+        frame = _read(self._whole)
+        # Whatever becomes of it, what was before is over.
+        self._whole, self._rows, self._book = None, [], None
         self._fold(frame)
 
     def _fold(self, frame: _Frame) -> None:
@@ -208,13 +208,18 @@ class _Book:
 
     def __init__(self, row: dict[str, Any]) -> None:
         self._row = row
-        self._sides = {side: dict(_levels(row, side)) for side in ("bids", "asks")}
+        self._sides: dict[str, dict[str, str]] = {"bids": {}, "asks": {}}
+        self._put(row)
 
     def update(self, topic: Topic, row: dict[str, Any]) -> None:
         known, previous = self._row.get("seq"), row.get("prevSeq")
         if known is not None and previous != known:
             raise FrameError(f"{topic.name}: expected prevSeq {known}, got {previous}: frames are missing")
-        changed = {side: _levels(row, side) for side in self._sides}
+        self._put(row)
+        self._row = row
+
+    def _put(self, row: dict[str, Any]) -> None:
+        changed = {side: _levels(row, side) for side in self._sides}  # all of it is read before any is used
         for side, levels in changed.items():
             sizes = self._sides[side]
             for price, size in levels:
@@ -223,7 +228,6 @@ class _Book:
                     sizes.pop(price, None)
                 else:
                     sizes[price] = size
-        self._row = row
 
     def row(self, topic: Topic) -> dict[str, Any]:
         """The row of a SNAPSHOT: best first, and no frame before it to follow from."""

@@ -27,6 +27,7 @@ NAMES = (
     "journal",
     "projection",
     "sharing",
+    "record",
     "fan_out",
     "many_topics",
     "many_connections",

@@ -213,7 +213,7 @@ def test_a_damaged_file_ends_the_replay_with_its_name(recorded: Recorded, tmp_pa
     data = bytearray(damaged.read_bytes())
     data[len(data) // 3 : len(data) // 3 + 2_000] = bytes(2_000)
     damaged.write_bytes(data)
-    replay = Replay(directory, "--speed", "max", home=tmp_path)
+    replay = Replay(directory, "--from", "+1ms", "--speed", "max", home=tmp_path)
     with replay.demo.stream() as stream:
         stream.send(*TOPICS, op="subscribe")
         replay.process.wait(PATIENCE)

@@ -1,12 +1,13 @@
 """What is known at one moment of a replay: the state of each topic, and what the REST API said until then."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
 from tickwire.record.format import FRAME, REST, STATE, Row
 from tickwire.record.topic_state import FrameError, TopicStates
+from tickwire.wire.rows import Kline
 from tickwire.wire.topics import TopicKind
 
 __all__ = ["ReplayState"]
@@ -15,7 +16,12 @@ __all__ = ["ReplayState"]
 _CANDLES = 2_000
 _MARKET = "/api/v1/market/"
 
-_decode = msgspec.json.decode
+# What a reply has to be for anything to be read from it; rows are passed on as they are.
+_ROWS: Callable[[bytes], Any] = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_SHAPES: dict[str, Callable[[bytes], Any]] = {
+    f"{_MARKET}kline": msgspec.json.Decoder(list[Kline]).decode,
+    "/api/v1/trade/symbol": msgspec.json.Decoder(dict[str, list[str]]).decode,
+}
 
 
 class ReplayState:
@@ -25,7 +31,7 @@ class ReplayState:
         self.topics = TopicStates()
         self.now = 0  # of the newest row, ns since the epoch
         self._replies: dict[str, Any] = {}  # decoded, by target
-        self._candles: dict[tuple[str, str], dict[str, list[str]]] = {}
+        self._candles: dict[tuple[str, str], dict[str, Kline]] = {}
 
     def apply(self, row: Row) -> None:
         """Take in the next row. A frame that can't be read changes nothing, and is counted in ``topics.failures``."""
@@ -39,8 +45,8 @@ class ReplayState:
                 pass
         elif row.kind == REST:
             try:
-                self._add_reply(row.topic, _decode(row.data))
-            except msgspec.DecodeError:
+                self._add_reply(row.topic, row.data)
+            except (msgspec.MsgspecError, UnicodeError):
                 self.topics.failures += 1
 
     def reply(self, path: str) -> Any:
@@ -69,7 +75,7 @@ class ReplayState:
         followed = (state.topic.symbol for state in self.topics.states.values())
         return [symbol for symbol in dict.fromkeys((*named, *followed)) if symbol]
 
-    def candles(self, symbol: str, interval: str) -> list[list[str]] | None:
+    def candles(self, symbol: str, interval: str) -> list[Kline] | None:
         """Candles up to now, oldest first; ``None`` where none were recorded."""
         found = self._candles.get((symbol, interval))
         return None if found is None else [found[start] for start in sorted(found)]
@@ -77,8 +83,9 @@ class ReplayState:
     def _tickers(self) -> Iterable[dict[str, Any]]:
         return self.reply(f"{_MARKET}ticker") or ()
 
-    def _add_reply(self, target: str, reply: Any) -> None:
+    def _add_reply(self, target: str, body: bytes) -> None:
         path, _, query = target.partition("?")
+        reply = _SHAPES.get(path, _ROWS)(body)
         if path != f"{_MARKET}kline":
             self._replies[path] = reply
             return
@@ -91,6 +98,9 @@ class ReplayState:
         state = self.topics.states[name]
         known = self._candles.setdefault((state.topic.symbol, state.topic.interval), {})
         for candle in state.rows():
-            known[candle[0]] = candle
+            try:
+                known[candle[0]] = msgspec.convert(candle, Kline)
+            except (msgspec.ValidationError, TypeError, LookupError):
+                self.topics.failures += 1
         while len(known) > _CANDLES:
             del known[min(known)]

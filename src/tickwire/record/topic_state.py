@@ -146,7 +146,7 @@ class TopicState:
             self._rows = _newest([] if snapshot else self._rows, rows, _NAMED[kind])
         elif kind is TopicKind.ORDER:
             orders = _newest([] if snapshot else self._rows, rows, "orderId")
-            self._rows = [row for row in orders if row.get("status") not in _ENDED]
+            self._rows = [row for row in orders if str(row.get("status")) not in _ENDED]
         elif kind is TopicKind.EXECUTION:
             self._rows = []  # executions are happenings: there is no state
         elif snapshot or rows:
@@ -252,9 +252,10 @@ def _levels(row: dict[str, Any], side: str) -> list[tuple[str, str]]:
 
 def _newest(known: list[Any], rows: list[Any], name: str) -> list[Any]:
     """The rows with others of their name put in their places, new ones behind them."""
-    found = {row.get(name): row for row in known}
+    # As text: a name should be one, and whatever it is, it can be a key then.
+    found = {str(row.get(name)): row for row in known}
     for row in rows:
-        found[_object(row).get(name)] = row
+        found[str(_object(row).get(name))] = row
     return list(found.values())
 
 

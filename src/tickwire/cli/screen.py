@@ -168,7 +168,7 @@ class WatchScreen(App[str]):
 
     def _rows(self, part: str, found: Sequence[Any], columns: Sequence[Column]) -> RenderableType:
         if found:
-            return rows_table(found, columns)
+            return rows_table(found, columns, whole_ids=False)
         return waiting(f"no {part}" if part in self.watched.whole else "waiting for the server")
 
     def _account(self) -> RenderableType:

@@ -153,13 +153,21 @@ def show_rows(rows: Iterable[Any], columns: Sequence[Column], nothing: str) -> N
         print(nothing)
 
 
-def rows_table(rows: Sequence[Any], columns: Sequence[Column]) -> Table:
-    """The table of some rows, without the columns that are empty in all of them."""
+def rows_table(rows: Sequence[Any], columns: Sequence[Column], *, whole_ids: bool = True) -> Table:
+    """The table of some rows, without the columns that are empty in all of them.
+
+    Where the place is too narrow, order ids give way first: they are wrapped, or cut when they need not be whole.
+    """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     cells = [[column.text(row) or "" for column in columns] for row in rows]
     shown = [index for index in range(len(columns)) if any(line[index] for line in cells)]
     for index in shown:
-        table.add_column(columns[index].title, justify=columns[index].justify, overflow="fold")
+        table.add_column(
+            columns[index].title,
+            justify=columns[index].justify,
+            no_wrap=columns[index] is not _ID,
+            overflow="fold" if whole_ids else "ellipsis",
+        )
     for line in cells:
         table.add_row(*[Text(line[index], style=columns[index].style(line[index])) for index in shown])
     return table

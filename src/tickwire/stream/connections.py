@@ -44,6 +44,7 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _head = 0  # bytes of the head under way
     _reading_head = True
+    _whole = True  # no request is under way
     _no_room = False
     _upgraded = False
 
@@ -63,17 +64,30 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
         if self._no_room:
             self._refuse("connections", "Overloaded", f"retry-after: {_RETRY_SECONDS}\r\n")
             return
-        if self._reading_head:
-            self._arm()
+        if self._reading_head and self._head + len(data) > _HEAD_BYTES:
             # No more than a head may have: the parser makes an object of each header.
-            head, data = data[: _HEAD_BYTES - self._head], data[_HEAD_BYTES - self._head :]
-            self._head += len(head)
-            super().data_received(head)
-            if self._head >= _HEAD_BYTES and not self.transport.is_closing():
+            rest = _HEAD_BYTES - self._head
+            head, data = data[:rest], data[rest:]
+            self._feed(head)
+            if self._head >= _HEAD_BYTES:
                 self._refuse("request_head", "HeadTooLarge")
+        self._feed(data)
+        # Most requests are whole with their first segment, and need no timer.
+        if not self._whole and not self.transport.is_closing():
+            self._arm()
+
+    def _feed(self, data: bytes) -> None:
         # What comes behind an upgrade without waiting for its answer is dropped, as uvicorn does it.
-        if data and not self._upgraded and not self.transport.is_closing():
-            super().data_received(data)
+        if self._upgraded or self.transport.is_closing():
+            return
+        if self._reading_head:
+            self._head += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._whole = False
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The head is whole."""
@@ -83,14 +97,14 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """The request is whole."""
-        self._reading_head = True
+        self._reading_head = self._whole = True
         self._disarm()
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """The request was one for a stream, which has its own timers."""
         self._disarm()
-        self._upgraded = True
+        self._upgraded = self._whole = True
         super().handle_websocket_upgrade()
 
     # Time.

@@ -31,7 +31,7 @@ from tickwire.service.demo import command, demo_key
 from tickwire.service.discovery import ServerInfo, announce, withdraw
 from tickwire.service.listener import Listener, ServeError, base_url, bind
 from tickwire.stream.settings import StreamLimits, StreamSettings
-from tickwire.stream.transport import LoopTimers, Stream
+from tickwire.stream.shared import LoopTimers, Stream
 from tickwire.wire import rows
 
 __all__ = ["RelaySettings", "relay"]

@@ -30,7 +30,7 @@ from tickwire.service.listener import Listener, ServeError, base_url, bind
 from tickwire.service.loop import LoopWatch
 from tickwire.service.metrics import Front, metrics_page
 from tickwire.stream.settings import StreamLimits, StreamSettings
-from tickwire.stream.transport import Stream
+from tickwire.stream.shared import Stream
 
 __all__ = ["ReplaySettings", "replay"]
 

@@ -35,7 +35,7 @@ from tickwire.service.rules import Rules, RulesError
 from tickwire.service.sequencer import Sequencer
 from tickwire.service.settings import Settings
 from tickwire.service.tls import TlsError, reload_certificate, server_context
-from tickwire.stream.transport import Stream
+from tickwire.stream.shared import Stream
 
 __all__ = ["ServeError", "serve"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tickwire.stream.transport import Stream
+from tickwire.stream.shared import Stream
 from tickwire.wire.errors import ApiError
 
 __all__ = ["make_http_protocol"]

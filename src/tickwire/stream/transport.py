@@ -10,11 +10,7 @@ import asyncio
 import codecs
 import http
 import logging
-import secrets
 import socket
-import time
-from collections import Counter
-from collections.abc import Callable
 from typing import Any, cast
 
 from websockets.datastructures import Headers
@@ -23,21 +19,17 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN, SEND_EOF, Protocol, Side
 from websockets.server import ServerProtocol
 
-from tickwire.bus.feed import Feed
-from tickwire.keys.keyring import ApiKey, KeyRing
-from tickwire.stream.backlog import Backlog
+from tickwire.keys.keyring import ApiKey
 from tickwire.stream.deflate import EXTENSIONS
-from tickwire.stream.handshake import UNREADABLE, Handshake, Refusal, subscriber
-from tickwire.stream.hub import Hub, Reader
-from tickwire.stream.log import StreamLog
+from tickwire.stream.handshake import UNREADABLE, Refusal, subscriber
+from tickwire.stream.hub import Reader
 from tickwire.stream.session import UNANSWERED_COST, Session, Step
-from tickwire.stream.settings import StreamCounters, StreamSettings
-from tickwire.stream.turns import Turns
+from tickwire.stream.shared import Stream
 from tickwire.stream.upgrade import read_upgrade
 from tickwire.stream.writer import Writer
 from tickwire.wire.closes import CLOSES, Close
 
-__all__ = ["PROTOCOL_CLOSES", "LoopTimers", "Stream", "StreamProtocol", "make_stream_protocol"]
+__all__ = ["PROTOCOL_CLOSES", "Stream", "StreamProtocol", "make_stream_protocol"]
 
 # What the protocol logs at INFO (each opening and closing) is counted instead.
 _logger = logging.getLogger("tickwire.stream.protocol")
@@ -67,48 +59,6 @@ PROTOCOL_CLOSES: dict[int, str] = {
     CloseCode.INVALID_DATA: "invalid_data",
     CloseCode.MESSAGE_TOO_BIG: "too_big",
 }
-
-
-class Stream:
-    """The stream of one process: what its sockets share.
-
-    Open sockets of a revoked key are closed. ``clock`` gives ns since the epoch; it is asked for signatures' expiry
-    and for the ``ts`` of pongs only.
-    """
-
-    def __init__(
-        self, feed: Feed, keys: KeyRing, clock: Callable[[], int], settings: StreamSettings | None = None
-    ) -> None:
-        self.settings = settings or StreamSettings()
-        self.clock = clock
-        self.counters = StreamCounters()
-        self.hub = Hub(feed, self.counters, LoopTimers(), self.settings, epoch=secrets.token_hex(4))
-        self.addresses: Counter[str] = Counter()  # open sockets, as the limits by address count them
-        self.handshake = Handshake(
-            keys,
-            self.settings.limits,
-            clock=clock,
-            sockets=self.hub.sockets,
-            address_sockets=self.addresses.__getitem__,
-        )
-        self.backlog = Backlog(self.settings.limits.backlog_bytes, LoopTimers().call_later)
-        self.turns = Turns(LoopTimers().call_soon)
-        self.leave_as = "stopping"  # how sockets are closed when the server stops
-        self.log = StreamLog(time.monotonic)
-        keys.on_revoked.append(self.hub.close_key)
-
-
-class LoopTimers:
-    """Those of the loop that runs."""
-
-    def time(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def call_soon(self, callback: Callable[[], object]) -> object:
-        return asyncio.get_running_loop().call_soon(callback)
-
-    def call_later(self, delay: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay, callback)
 
 
 def make_stream_protocol(stream: Stream) -> type[asyncio.Protocol]:

@@ -53,7 +53,8 @@ def test_other_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
 
 
 def test_nothing_but_generated_pages_is_in_the_directory() -> None:
-    assert {path.name for path in COMMITTED.iterdir()} == PAGES.keys()
+    # But for one, whose code the service knows nothing of; a test of its own holds it to that.
+    assert {path.name for path in COMMITTED.iterdir()} == PAGES.keys() | {"recording-format.md"}
 
 
 def test_every_error_and_close_code_is_there_once() -> None:

@@ -47,10 +47,7 @@ async def follow_lines(found: Found, topics: Iterable[str], show: Callable[[byte
             async for item in connection:
                 match item:
                     case RawFrame():
-                        if item.data.startswith(b'{"topic":'):
-                            show(item.data)
-                        else:
-                            _check(item.data)
+                        _take(item.data, show)
                     case Connected():
                         if connected:
                             print("tickwire watch: connected again", file=sys.stderr)
@@ -71,15 +68,40 @@ async def follow_lines(found: Found, topics: Iterable[str], show: Callable[[byte
         raise LinesError(why_ended(connection.url, error.end)) from None
 
 
-def _check(data: bytes) -> None:
-    """Raise when a reply refuses something."""
+class _Part(msgspec.Struct, rename="camel"):
+    action_type: str
+    rows: list[dict[str, Any] | list[Any]]
+
+
+class _Message(msgspec.Struct):
+    """What any message of the server may hold; data have a topic, replies have none."""
+
+    topic: str = ""
+    ts: str = ""
+    data: list[_Part] = []
+    success: bool = True
+    args: list[str] = []
+    error: str = ""
+    message: str = ""
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+
+
+def _take(data: bytes, show: Callable[[bytes], None]) -> None:
+    """Show a frame with data. Raises ``LinesError`` for a reply that refuses something."""
+    if data == b"pong":
+        return
     try:
-        reply = json.loads(data)
-    except ValueError:
-        return  # a bare pong, or nothing of this API
-    if isinstance(reply, dict) and reply.get("success") is False:
-        topics = ", ".join(map(str, reply.get("args") or []))
-        raise LinesError(f"{topics}: {reply.get('error')}: {reply.get('message')}")
+        message = _decode(data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        excerpt = data[:80].decode("utf-8", "backslashreplace")
+        print(f"tickwire watch: a frame that could not be read: {error}: {excerpt!r}", file=sys.stderr)
+        return
+    if message.topic:
+        show(data)
+    elif not message.success:
+        raise LinesError(f"{', '.join(message.args)}: {message.error}: {message.message}")
 
 
 def print_frame(data: bytes) -> None:
@@ -110,24 +132,24 @@ def csv_printer(topics: Iterable[str]) -> Callable[[bytes], None]:
     sys.stdout.flush()
 
     def show(data: bytes) -> None:
-        frame = json.loads(data)
-        for part in frame["data"]:
-            head = (frame["ts"], frame["topic"], part["actionType"])
-            for row in part["rows"]:
+        frame = _decode(data)
+        for part in frame.data:
+            head = (frame.ts, frame.topic, part.action_type)
+            for row in part.rows:
                 writer.writerows((*head, *line) for line in _lines(row, columns))
         sys.stdout.flush()
 
     return show
 
 
-def _lines(row: Any, columns: tuple[str, ...]) -> Iterable[Iterable[Any]]:
-    if columns is _CANDLE:
+def _lines(row: dict[str, Any] | list[Any], columns: tuple[str, ...]) -> Iterable[Iterable[Any]]:
+    if isinstance(row, list):
         return [row]
     if columns is _LEVEL:
         return [
-            (row.get("seq"), row["symbol"], side, *level)
+            (row.get("seq"), row.get("symbol"), side, *level)
             for name, side in (("bids", "BID"), ("asks", "ASK"))
-            for level in row[name]
+            for level in row.get(name) or []
         ]
     # A list, as of a position's boosts, stays what it is.
     return [[json.dumps(cell) if isinstance(cell := row.get(name), list) else cell for name in columns]]

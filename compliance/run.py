@@ -14,9 +14,6 @@ from compliance.verdicts import Verdict
 
 __all__ = ["run_client_cases", "run_server_cases"]
 
-# The suite gives a case 20 seconds, whatever the case itself says, and the largest take six when nothing else runs.
-_TOGETHER = 2
-
 
 @contextmanager
 def _echo_server() -> Iterator[int]:
@@ -35,9 +32,9 @@ def _echo_server() -> Iterator[int]:
         process.stdout.close()
 
 
-async def _run(url: str, cases: Sequence[str] | None, together: int) -> list[Verdict]:
+async def _run(url: str, cases: Sequence[str] | None) -> list[Verdict]:
     try:
-        results: list[Any] = await run_fuzzingclient(url, cases, None, concurrency=together)
+        results: list[Any] = await run_fuzzingclient(url, cases)
     except FailureError as failure:
         results = failure.results
     return [_verdict(result) for result in results]
@@ -49,17 +46,17 @@ def _verdict(result: Any) -> Verdict:
 
 
 async def run_server_cases(cases: Sequence[str] | None = None) -> list[Verdict]:
-    """Run the cases that match (``None``: all) against the stream's transport.
+    """Run the cases that match (``None``: all) against the stream's transport, one after the other.
 
-    A case that fails is tried once more with the machine to itself: they have time limits, and a slow machine is no
-    breach of the RFC.
+    The suite gives a case 20 seconds, whatever the case itself says, and the largest take half of them where nothing
+    else runs. One that has not finished is tried once more: a busy moment is no breach of the RFC.
     """
     with _echo_server() as port:
         url = f"ws://127.0.0.1:{port}/api/v1/stream"
-        verdicts = {verdict.case: verdict for verdict in await _run(url, cases, _TOGETHER)}
+        verdicts = {verdict.case: verdict for verdict in await _run(url, cases)}
         slow = [verdict.case for verdict in verdicts.values() if "did not finish" in verdict.detail]
         if slow:
-            verdicts.update((verdict.case, verdict) for verdict in await _run(url, slow, 1))
+            verdicts.update((verdict.case, verdict) for verdict in await _run(url, slow))
     return list(verdicts.values())
 
 

@@ -59,7 +59,9 @@ serve: $(RUNTIME) ## start the exchange (ARGS: flags of `tickwire serve`)
 test: $(DEV) compiler programs ## run the tests (ARGS: flags of pytest)
 	@$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-# The benchmarks' load generator is in C. Without a compiler their tests are skipped, and say so.
+# The benchmarks' load generator is in C, and so is what mypyc makes of the core, with Python's headers. Without them
+# their tests are skipped, and say so.
+HAS_HEADERS := import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))
 .PHONY: compiler
 compiler:
 	@command -v cc >/dev/null 2>&1 || { \
@@ -67,6 +69,11 @@ compiler:
 		echo "installing a C compiler, once ..." >&2 && \
 		apt-get update -qq >/dev/null 2>&1 && apt-get install -qq -y gcc libc6-dev >/dev/null 2>&1; } || \
 		echo "no C compiler: the tests of the stream's benchmarks are skipped" >&2
+	@$(BIN)/python -c '$(HAS_HEADERS)' || { \
+		[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && \
+		echo "installing Python's headers, once ..." >&2 && \
+		apt-get update -qq >/dev/null 2>&1 && apt-get install -qq -y python3-dev >/dev/null 2>&1; } || \
+		echo "no headers of Python: the test of the compiled core is skipped" >&2
 
 # nginx for the tests of a proxy, ip for those of a line that drops everything, openssl for a key that is encrypted.
 # Without them these tests are skipped, and say so. RUNLEVEL: nginx is not to be started as a service.

@@ -433,10 +433,15 @@ async def test_without_snapshots_the_state_comes_by_rest(live: Server) -> None:
         await until(books, lambda item: isinstance(item, OrderBook))
 
 
-async def test_without_the_extensions_orders_and_executions_come_by_rest(quiet: Server, trader: Account) -> None:
+@pytest.mark.parametrize("says_so", [True, False])
+async def test_without_the_extensions_orders_and_executions_come_by_rest(
+    quiet: Server, trader: Account, says_so: bool
+) -> None:
     def answer(operation: str, topics: list[str]) -> str | None:
         refused = {"success": False, "op": operation, "args": topics, "error": "InvalidTopic", "message": "none such"}
-        return json.dumps(refused) if operation == "subscribe" else None
+        if operation != "subscribe":
+            return None
+        return json.dumps(refused) if says_so else "{}"
 
     async with between(quiet) as middle, client_of(trader, middle) as client:
         middle.answer = answer

@@ -1,5 +1,6 @@
 """The reference pages: they say what the code says, all of it, and a stale page is noticed."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -9,10 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from tickwire import client
 from tickwire.exchange.instrument_file import InstrumentFile, MarketProfile, TierFile
 from tickwire.rest.application import endpoints
 from tickwire.service.reference import commands
 from tickwire.service.reference.catalogues import close_codes_page, errors_page, instruments_page, settings_page
+from tickwire.service.reference.client import client_page
 from tickwire.service.reference.commands import commands_page
 from tickwire.service.reference.markdown import anchor, field_table, pretty, schemas_of, table
 from tickwire.service.reference.pages import PAGES, main, stale_pages, write_pages
@@ -55,6 +58,18 @@ def test_other_arguments_are_refused(arguments: list[str], capsys: pytest.Captur
 def test_nothing_but_generated_pages_is_in_the_directory() -> None:
     # But for one, whose code the service knows nothing of; a test of its own holds it to that.
     assert {path.name for path in COMMITTED.iterdir()} == PAGES.keys() | {"recording-format.md"}
+
+
+def test_all_of_the_client_is_there() -> None:
+    page = client_page()
+    for name in client.__all__:
+        assert f"\n### {name}\n" in page
+    for name, method in inspect.getmembers(client.RestClient, inspect.isfunction):
+        assert name.startswith("_") or re.search(rf"^(await |async for row in )?{name}\(", page, re.MULTILINE), method
+    assert "buffer: BufferPolicy=Queue(1000, 'drop_oldest')) -> Stream[Event]" in page
+    assert "with_events() -> Stream[T | Event]" in page
+    assert "await close() -> None" in page
+    assert "self" not in re.findall(r"\((.*?)\)", page)
 
 
 def test_every_error_and_close_code_is_there_once() -> None:

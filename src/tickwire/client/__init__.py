@@ -9,9 +9,9 @@ decimals are texts: ``decimal`` gives their exact value.
 
 from tickwire.client.attempts import RateLimit
 from tickwire.client.book import OrderBook
-from tickwire.client.client import Client, Counters
+from tickwire.client.client import Client
 from tickwire.client.clock import ServerClock
-from tickwire.client.connection import Connection, ConnectionSettings, StreamEnded
+from tickwire.client.connection import Connection, StreamEnded
 from tickwire.client.errors import (
     ApiError,
     ClientError,
@@ -41,7 +41,9 @@ from tickwire.client.policy import BackOff
 from tickwire.client.replies import Candle
 from tickwire.client.rest import RestClient, SyncRestClient
 from tickwire.client.retries import NO_RETRIES, Retries
+from tickwire.client.routing import Counters
 from tickwire.client.streams import Stream
+from tickwire.client.transport import ConnectionSettings
 
 __all__ = [
     "NO_RETRIES",

@@ -44,6 +44,7 @@ class OrderFeed(Feed[rows.Order, rows.Order]):
         state = KeyedState(rows.Order, "order_id", keep=lambda order: order.status not in ENDED)
         super().__init__(hub, TopicKind.ORDER, state, rest.open_orders)
         self._rest = rest
+        self._polling = False
         self._known_to = 0  # server's time up to which all orders have been seen, ns since the epoch
 
     def interrupted(self) -> None:
@@ -58,13 +59,20 @@ class OrderFeed(Feed[rows.Order, rows.Order]):
         if self._known_to:
             missing, self.state.missing = self.state.missing, {}
             self.hub.spawn(self._find_ended(missing, self._known_to))
+        if not self._ts:
+            self._begin_to_poll()  # the server has said nothing of the topic
 
     def refused(self, code: str, message: str) -> None:  # noqa: ARG002
         """Ask for the open orders now and then."""
-        self.hub.spawn(self._poll())
+        self._begin_to_poll()
+
+    def _begin_to_poll(self) -> None:
+        if not self._polling:
+            self._polling = True
+            self.hub.spawn(self._poll())
 
     async def _poll(self) -> None:
-        while self.readers:
+        while self.readers and not self._ts:
             before = dict(self.state.rows)
             try:
                 items = self.state.snapshot(await self._rest.open_orders(), "")
@@ -79,6 +87,7 @@ class OrderFeed(Feed[rows.Order, rows.Order]):
                 if self.state.missing:
                     await self._find_ended(self.state.missing, None)
             await asyncio.sleep(_POLL_SECONDS)
+        self._polling = False
 
     async def _find_ended(self, missing: dict[Hashable, rows.Order], since: int | None) -> None:
         """Show how the missing orders ended, and those that were placed since then and have ended."""
@@ -161,6 +170,7 @@ class ExecutionFeed(Feed[rows.Execution, rows.Execution]):
     def __init__(self, hub: Hub, rest: RestClient) -> None:
         super().__init__(hub, TopicKind.EXECUTION, ExecutionState(), self._missed)
         self._rest = rest
+        self._polling = False
 
     def begin(self) -> None:
         """Learn what lies before the beginning, then ask for the topic."""
@@ -171,9 +181,20 @@ class ExecutionFeed(Feed[rows.Execution, rows.Execution]):
         if self.state.newest is not None:
             super().connected()
 
+    def sync(self, received: int, source: Any) -> None:
+        """Where the server has said nothing of the topic, go on by REST."""
+        super().sync(received, source)
+        if not self._ts:
+            self._begin_to_poll()
+
     def refused(self, code: str, message: str) -> None:  # noqa: ARG002
         """Ask for the history now and then."""
-        self.hub.spawn(self._poll())
+        self._begin_to_poll()
+
+    def _begin_to_poll(self) -> None:
+        if not self._polling:
+            self._polling = True
+            self.hub.spawn(self._poll())
 
     async def _start(self) -> None:
         while self.readers and self.state.newest is None:
@@ -206,7 +227,7 @@ class ExecutionFeed(Feed[rows.Execution, rows.Execution]):
         return found
 
     async def _poll(self) -> None:
-        while self.readers:
+        while self.readers and not self._ts:
             try:
                 items = self.state.update(await self._missed(), "")
             except ClientError as error:
@@ -218,3 +239,4 @@ class ExecutionFeed(Feed[rows.Execution, rows.Execution]):
                     self.sync(self.hub.now(), "rest")
                 self._deliver(items)
             await asyncio.sleep(_POLL_SECONDS)
+        self._polling = False

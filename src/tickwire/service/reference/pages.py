@@ -11,6 +11,7 @@ from tickwire.service.reference.catalogues import (
     metrics_page,
     settings_page,
 )
+from tickwire.service.reference.client import client_page
 from tickwire.service.reference.commands import commands_page
 from tickwire.service.reference.rest import rest_page
 from tickwire.service.reference.topics import topics_page
@@ -20,6 +21,7 @@ __all__ = ["PAGES", "main", "stale_pages", "write_pages"]
 _NOTE = "<!-- Made by `make docs`. Change the code it is made from, not this page. -->\n\n"
 
 PAGES: dict[str, Callable[[], str]] = {
+    "client.md": client_page,
     "close-codes.md": close_codes_page,
     "commands.md": commands_page,
     "errors.md": errors_page,

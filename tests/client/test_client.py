@@ -63,7 +63,7 @@ async def test_the_book_is_the_one_of_the_exchange(quiet: Server, trader: Accoun
             orders = [trader.buy("0.1", price) for price in ("1000", "1001", "1002", "1003")]
             trader.sell("0.2", "1004")
             trader.cancel(orders[2])
-            found = await until(books, lambda book: book.bids[2:] == [("1000.0", "0.1")])
+            found = await until(books, lambda book: [price for price, _ in book.bids] == ["1003.0", "1001.0", "1000.0"])
         book = found[-1]
         assert book == OrderBook(
             symbol=PERPETUAL,

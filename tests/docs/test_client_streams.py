@@ -46,7 +46,8 @@ def test_the_programs_of_the_page(server: Server, tmp_path: Path, source: str, p
 def test_every_exception_and_event_of_the_page_is_one_of_the_client() -> None:
     def named(head: str) -> set[str]:
         (table,) = re.findall(rf"^\| {head} \|.*?\n\n", PAGE, re.MULTILINE | re.DOTALL)
-        return {name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+        rows = table.strip().splitlines()[2:]
+        return {name for line in rows for name in re.findall(r"`(\w+)`", line.split("|")[1])}
 
     exported = {name: getattr(client, name) for name in client.__all__}
     errors = {
@@ -62,7 +63,7 @@ def test_every_flag_of_the_checklist_exists() -> None:
     flags = re.findall(r"`[^`]*?(--[a-z-]+)", MOVE)
     assert flags
     for flag in flags:
-        assert f"`{flag}`" in settings + commands, flag
+        assert re.search(rf"{flag}\b", settings + commands), flag
 
 
 # Examples.

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,40 +32,56 @@ def _echo_server() -> Iterator[int]:
         process.stdout.close()
 
 
-async def _run(url: str, cases: Sequence[str] | None) -> list[Verdict]:
-    try:
-        results: list[Any] = await run_fuzzingclient(url, cases)
-    except FailureError as failure:
-        results = failure.results
-    return [_verdict(result) for result in results]
-
-
-def _verdict(result: Any) -> Verdict:
-    detail = "; ".join(dict.fromkeys(filter(None, (result.result, result.result_close))))
-    return Verdict(result.case_id, result.behavior.value, result.behavior_close.value, detail)
-
-
 async def run_server_cases(cases: Sequence[str] | None = None) -> list[Verdict]:
-    """Run the cases that match (``None``: all) against the stream's transport, one after the other.
+    """Run the cases that match (``None``: all) against the stream's transport, one after the other."""
+    with _echo_server() as port:
+
+        async def run(cases: Sequence[str] | None) -> list[Any]:
+            return await run_fuzzingclient(f"ws://127.0.0.1:{port}/api/v1/stream", cases)
+
+        return await _verdicts(run, cases)
+
+
+async def run_client_cases(cases: Sequence[str] | None = None) -> list[Verdict]:
+    """The same against the client."""
+
+    async def run(cases: Sequence[str] | None) -> list[Any]:
+        async with run_fuzzingserver(cases, port=0) as server:
+            await run_cases(server.address, server.port)
+            results: list[Any] = await server.get_result()
+        return results
+
+    return await _verdicts(run, cases)
+
+
+async def _verdicts(
+    run: Callable[[Sequence[str] | None], Awaitable[list[Any]]], cases: Sequence[str] | None
+) -> list[Verdict]:
+    """Each case's verdict.
 
     The suite gives a case 20 seconds, whatever the case itself says, and the largest take half of them where nothing
     else runs. One that has not finished is tried once more: a busy moment is no breach of the RFC.
     """
-    with _echo_server() as port:
-        url = f"ws://127.0.0.1:{port}/api/v1/stream"
-        verdicts = {verdict.case: verdict for verdict in await _run(url, cases)}
-        slow = [verdict.case for verdict in verdicts.values() if "did not finish" in verdict.detail]
-        if slow:
-            verdicts.update((verdict.case, verdict) for verdict in await _run(url, slow))
+    verdicts = {verdict.case: verdict for verdict in await _results(run, cases)}
+    slow = [verdict.case for verdict in verdicts.values() if "did not finish" in verdict.detail]
+    if slow:
+        verdicts.update((verdict.case, verdict) for verdict in await _results(run, slow))
     return list(verdicts.values())
 
 
-async def run_client_cases(cases: Sequence[str] | None = None) -> list[Verdict]:
-    """Run the cases that match (``None``: all) against the client, one after the other."""
+async def _results(
+    run: Callable[[Sequence[str] | None], Awaitable[list[Any]]], cases: Sequence[str] | None
+) -> list[Verdict]:
     try:
-        async with run_fuzzingserver(cases, port=0) as server:
-            await run_cases(server.address, server.port)
-            results: list[Any] = await server.get_result()
+        results = await run(cases)
     except FailureError as failure:
         results = failure.results
-    return [_verdict(result) for result in results]
+    return [
+        Verdict(
+            result.case_id,
+            result.behavior.value,
+            result.behavior_close.value,
+            "; ".join(dict.fromkeys(filter(None, (result.result, result.result_close)))),
+        )
+        for result in results
+    ]

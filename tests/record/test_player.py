@@ -1,5 +1,6 @@
 """Playing: where a replay begins, what it plays, and clocks that were set while it was recorded."""
 
+import json
 import time
 from pathlib import Path
 
@@ -170,6 +171,62 @@ async def test_who_leaves_gets_no_more(tmp_path: Path) -> None:
     feed.listen(listen)
     await Player(recording, feed, FAST, behind=lambda: False, clock=time.time_ns).run(ready)
     assert played == [("bob", row.data) for row in LATER if row.topic == "account"]
+
+
+DELTA, BOOK = "orderbook.delta.BTCUSDT", "orderbook.BTCUSDT"
+
+
+def change(at: int, seq: int, bids: list[list[str]], *, snapshot: bool = False) -> Row:
+    row = {
+        "symbol": "BTCUSDT",
+        "seq": seq,
+        "prevSeq": seq if snapshot else seq - 1,
+        "bids": bids,
+        "asks": [["900", "1"]],
+    }
+    data = data_frame(DELTA, START + at, "SNAPSHOT" if snapshot else "UPDATE", [row])
+    return Row(START + at, FRAME, 1, DELTA, data)
+
+
+@pytest.mark.parametrize("speed", [None, 1e6])
+async def test_a_book_of_deltas_alone_can_be_had_as_whole_books(tmp_path: Path, speed: float | None) -> None:
+    millisecond = SECOND // 1000
+    deep = [[str(100 - level), "1"] for level in range(60)]
+    later = 3 * SECOND
+    changes = [
+        change(later, 2, [["100", "2"]]),
+        change(later + 5 * millisecond, 3, [["100", "3"]]),  # too soon
+        change(later + 30 * millisecond, 4, [["41", "5"]]),  # deeper than what is shown
+        change(later + 60 * millisecond, 5, [["100", "0"]]),
+        change(later + 90 * millisecond - DAY, 6, [["99", "7"]]),  # the clock was set back
+    ]
+    recording = write(tmp_path, [OPENING[0], change(0, 1, deep, snapshot=True), *changes], (DELTA,))
+    snapshots, played = await play(recording, PlayerSettings(speed=speed), (BOOK,))
+    frames = [json.loads(payload) for payload in (*snapshots, *played)]
+    assert {(frame["topic"], frame["data"][0]["actionType"]) for frame in frames} == {(BOOK, "SNAPSHOT")}
+    tops = [frame["data"][0]["rows"][0] for frame in frames]
+    assert [(row["bids"][0], len(row["bids"]), row["asks"]) for row in tops] == [
+        (["100", "1"], 50, [["900", "1"]]),
+        (["100", "2"], 50, [["900", "1"]]),
+        (["100", "3"], 50, [["900", "1"]]),
+        (["99", "1"], 50, [["900", "1"]]),
+        (["99", "7"], 50, [["900", "1"]]),
+    ]
+    times = [int(frame["ts"]) for frame in frames]
+    assert times == sorted(times)
+
+
+async def test_a_book_that_was_recorded_is_not_made(tmp_path: Path) -> None:
+    feed = ReplayFeed([DELTA])
+    assert feed.refusal(TopicKey.of(parse_topic(BOOK), "")) is None
+    assert feed.refusal(TopicKey.of(parse_topic("orderbook.ETHUSDT"), "")) is not None
+    recorded = Row(START + 3 * SECOND, FRAME, 1, BOOK, data_frame(BOOK, START, "SNAPSHOT", [{"symbol": "BTCUSDT"}]))
+    recording = write(
+        tmp_path, [OPENING[0], change(0, 1, [], snapshot=True), change(2 * SECOND + 1, 2, [["1", "1"]]), recorded],
+        (DELTA, BOOK),
+    )  # fmt: skip
+    _, played = await play(recording, FAST, (BOOK,))
+    assert played == [recorded.data]
 
 
 async def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:

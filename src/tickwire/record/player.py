@@ -7,6 +7,7 @@ import asyncio
 import concurrent.futures
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from itertools import takewhile
 
 import msgspec
 
@@ -80,6 +81,7 @@ class Player:
                         ready()
                         await self._feed.subscribed.wait()
                     played = await self._play(first, rows)
+                    self._feed.catch_up()
                     self._newest = self._feed.state.topics.time + self._feed.shift
                 self.rounds += 1
                 if not self._settings.loop or not played:
@@ -134,13 +136,14 @@ class Player:
             opening += batch
             if len(opening) > _OPENING_ROWS or opening[-1].received > opening[0].received + _OPENING:
                 break
-        for row in opening:
+        early = list(takewhile(lambda row: row.received <= opening[0].received + _OPENING, opening))
+        for row in early:
             if row.kind == REPLY:
                 self._feed.topics.difference_update(_refused(row.data))
             elif row.kind == REST:
                 # Asked for at the same time, answered a little later: of use from the beginning.
                 state.apply(row)
-        behind = _behind_snapshots(opening)
+        behind = _behind_snapshots(early)
         for row in opening[:behind]:
             state.apply(row)
         return state, opening[behind:]
@@ -184,11 +187,11 @@ def _refused(data: bytes) -> Iterator[str]:
         yield from (name for name in reply["args"] if isinstance(name, str))
 
 
-def _behind_snapshots(opening: list[Row]) -> int:
+def _behind_snapshots(early: list[Row]) -> int:
     """The place behind the last of the first frames of the topics."""
     seen: set[str] = set()
     behind = 0
-    for place, row in enumerate(opening, 1):
+    for place, row in enumerate(early, 1):
         if row.kind == FRAME and row.topic not in seen:
             seen.add(row.topic)
             behind = place

@@ -108,7 +108,8 @@ def run(quick: bool) -> list[Row]:
             kept = Recording(directory / "kept").check().frames
             if kept < count:
                 raise RuntimeError(f"expected {count} recorded frames, got {kept}")
-            lines = sum(1 for _ in (directory / "lines").open("rb"))
+            with (directory / "lines").open("rb") as file:
+                lines = sum(1 for _ in file)
             if lines < count:
                 raise RuntimeError(f"expected {count} lines, got {lines}")
             on_disk = sum(path.stat().st_size for path in (directory / "kept").iterdir())

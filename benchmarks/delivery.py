@@ -12,8 +12,8 @@ from benchmarks.source import Source
 
 __all__ = ["Delivery", "deliver", "one", "readers_of", "subscriptions"]
 
-# Before anything is counted, so that sockets and allocators have seen a frame: for as long as the figures take, and no
-# longer than it takes tickwire, which looks once a second for readers that may share what they are sent, to find them.
+# Before anything is counted, so that sockets and allocators have seen a frame, and until tickwire, which looks once a
+# second for readers that may share what they are sent, has found them. Less only where the figures do not matter.
 _WARM_UP_SECONDS = 2.0
 
 
@@ -81,5 +81,5 @@ def one(
     sets = subscriptions(topics, each)
     with started(name, topics, size) as publisher, readers_of(publisher, readers, sets, deflate=deflate) as load:
         fan_out = readers * each / topics
-        deliver(publisher, load, fan_out, rate / 4, together, min(seconds, _WARM_UP_SECONDS))
+        deliver(publisher, load, fan_out, rate / 4, together, min(2 * seconds, _WARM_UP_SECONDS))
         return deliver(publisher, load, fan_out, rate, together, seconds)

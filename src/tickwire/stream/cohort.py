@@ -26,7 +26,7 @@ _SECONDS = 1.0
 _AT_ONCE = 100
 
 # So many writes are made without a look at other sockets (see ``Flusher``); more readers share in several cohorts.
-_MOST_MEMBERS = 64
+_MOST_MEMBERS = 32
 
 Likeness = tuple[frozenset[Channel], int]
 """What readers have in common who may share: their topics, and the form of their frames."""

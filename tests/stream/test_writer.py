@@ -61,7 +61,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["write", "write", "read", "turn"]), 
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(steps=STEPS, loop=st.sampled_from(LOOPS))
 def test_every_byte_arrives_in_order(
     kind: str, steps: list[tuple[str, int]], loop: Callable[[], asyncio.AbstractEventLoop]

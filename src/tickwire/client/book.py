@@ -8,7 +8,7 @@ there, which costs one dict access; a new or a vanished one moves a part of a li
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tickwire.wire import rows
 from tickwire.wire.decimals import DecimalError, parse_decimal
@@ -72,10 +72,12 @@ class LocalBook:
             side.levels.clear()
             self._apply(side, levels)
 
-    def change(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+    def change(self, bids: Sequence[Level], asks: Sequence[Level]) -> None:
         """Set levels to their new quantities; zero takes a level away. Raises ``DecimalError`` as ``replace``."""
-        self._apply(self._bids, bids)
-        self._apply(self._asks, asks)
+        if bids:
+            self._apply(self._bids, bids)
+        if asks:
+            self._apply(self._asks, asks)
 
     @property
     def crossed(self) -> bool:

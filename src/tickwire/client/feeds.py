@@ -198,8 +198,8 @@ class Feed(Generic[R, T]):
             frame_read = RawFrame(received, data)
             for reader in self._frame_readers:
                 reader.put(received, frame_read)
-            if not self.readers:
-                return
+        if not self.readers:
+            return
         try:
             frame = self._exact(data)
         except (ValueError, RecursionError):  # msgspec's errors are the former

@@ -156,8 +156,11 @@ class Router:
         """Give each frame to the feed of its topic. Nearly all begin with it; the others are read to find it."""
         received, feeds, full = batch.received, self._feeds, self._full
         self.counters.frames += len(batch.messages)
+        beginning, feed = b"\0", None  # of the frame before: a read often brings several of one topic
         for data in batch.messages:
-            feed = feeds.get(data[: data.find(b'"', _TOPIC_START)])
+            if not data.startswith(beginning):
+                end = data.find(b'"', _TOPIC_START)
+                beginning, feed = data[: end + 1] or b"\0", feeds.get(data[:end])
             if feed is not None:
                 feed.receive(received, data)
             else:

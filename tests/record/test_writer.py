@@ -23,6 +23,7 @@ from tickwire.record.format import (
     Header,
     RecordingError,
     Row,
+    arrow,
     schema,
 )
 from tickwire.record.reader import Gap, Recording
@@ -318,3 +319,16 @@ def test_a_recording_that_grows_is_read_while_it_does(tmp_path: Path) -> None:
                 found = [row for batch in Recording(tmp_path).batches() for row in batch]
                 assert found == [frame(place) for place in range(number + 1)]
                 time.sleep(0)
+
+
+def test_without_pyarrow_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "recording", [frame(1)])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    arrow.cache_clear()
+    try:
+        for use in (lambda: RecordingWriter(tmp_path / "new", HEADER), lambda: Recording(tmp_path / "recording")):
+            with pytest.raises(RecordingError, match=r"recordings need pyarrow.* pip install 'tickwire\[parquet\]'"):
+                use()
+    finally:
+        arrow.cache_clear()
+    assert not (tmp_path / "new").exists()

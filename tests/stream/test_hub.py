@@ -289,6 +289,18 @@ def test_a_reader_that_was_behind_gets_the_newest_state(bench: Bench) -> None:
     assert bench.feed.interest[key(TICKER)] == 1
 
 
+def test_the_hub_says_whether_anybody_is_behind(bench: Bench) -> None:
+    first, second = bench.client(), bench.client()
+    assert not bench.hub.behind
+    second.reader.outbox.pause()
+    assert bench.hub.behind
+    second.reader.outbox.resume()
+    assert not bench.hub.behind
+    first.reader.outbox.pause()
+    bench.hub.detach(first.reader)
+    assert not bench.hub.behind
+
+
 def test_catching_up_with_many_topics_goes_in_parts(bench: Bench) -> None:
     client = bench.client()
     names = [f"ticker.S{number}" for number in range(40)]

@@ -5,7 +5,7 @@ compresses for each connection, with its context, which saves more and costs as 
 320-byte ticker frames whose prices change, 20 a second; each server also without compression, to see what it costs.
 """
 
-from benchmarks.delivery import Delivery, one
+from benchmarks.delivery import NAP, Delivery, one
 from benchmarks.report import Row
 
 __all__ = ["run"]
@@ -19,7 +19,7 @@ def run(quick: bool) -> list[Row]:
     seconds, readers = (0.2, 20) if quick else (3.0, 1_000)
 
     def measure(name: str, deflate: bool) -> Delivery:
-        delivery = one(name, readers=readers, rate=TURNS_A_SECOND, seconds=seconds, deflate=deflate)
+        delivery = one(name, readers=readers, rate=TURNS_A_SECOND, seconds=seconds, deflate=deflate, nap=NAP)
         if delivery.share < 1.0 or (delivery.report.deflated > 0) != deflate:
             raise RuntimeError(
                 f"{name}: expected {delivery.expected} frames, {'all' if deflate else 'none'} of them compressed, "

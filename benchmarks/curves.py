@@ -6,7 +6,7 @@ of them together. Size: 1,000 readers of one topic, 100 bytes to 8 kB. Each also
 it can do that with the limit, a loop of send(2) in C. CPU time of the server. ``--draw DIRECTORY`` draws them.
 """
 
-from benchmarks.delivery import one
+from benchmarks.delivery import NAP, one
 from benchmarks.publishers import LIMIT
 from benchmarks.report import Row
 
@@ -31,7 +31,7 @@ def run(quick: bool) -> list[Row]:
     rows: list[Row] = []
 
     def add(curve: str, at: int, names: tuple[str, ...], **settings: float) -> None:
-        costs = {name: _cost(name, seconds=seconds, **settings) for name in names}
+        costs = {name: _cost(name, nap=NAP, seconds=seconds, **settings) for name in names}
         rival = names[-1]
         for name, cost in costs.items():
             ratio = None if name == rival else cost / costs[rival]

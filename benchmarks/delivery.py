@@ -10,11 +10,13 @@ from benchmarks.load import Load, Report
 from benchmarks.publishers import Publisher, started
 from benchmarks.source import Source
 
-__all__ = ["Delivery", "deliver", "one", "readers_of", "subscriptions"]
+__all__ = ["NAP", "Delivery", "deliver", "one", "readers_of", "subscriptions"]
 
 # Before anything is counted, so that sockets and allocators have seen a frame, and until tickwire, which looks once a
 # second for readers that may share what they are sent, has found them. Less only where the figures do not matter.
 _WARM_UP_SECONDS = 2.0
+# For figures of CPU time: the readers look every half a millisecond, as if they were not on this machine.
+NAP = 500
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -44,12 +46,18 @@ def subscriptions(topics: int, each: int) -> list[list[str]]:
 
 @contextlib.contextmanager
 def readers_of(
-    publisher: Publisher, readers: int, sets: Sequence[Sequence[str]], *, deflate: bool = False, receive_buffer: int = 0
+    publisher: Publisher,
+    readers: int,
+    sets: Sequence[Sequence[str]],
+    *,
+    deflate: bool = False,
+    receive_buffer: int = 0,
+    nap: int = 0,
 ) -> Iterator[Load]:
     """So many readers of a server, subscribed, for the time of a block."""
     load = Load(
         publisher.port, readers, publisher.requests(sets, deflate=deflate), publisher.messages(sets),
-        ready=publisher.ready(len(sets[0])), topics=1000, receive_buffer=receive_buffer,
+        ready=publisher.ready(len(sets[0])), topics=1000, receive_buffer=receive_buffer, nap=nap,
     )  # fmt: skip
     try:
         load.subscribe()
@@ -71,7 +79,7 @@ def deliver(publisher: Publisher, load: Load, fan_out: float, rate: float, toget
 
 def one(
     name: str, *, topics: int = 1, each: int = 1, size: int = 320, readers: int, rate: float, together: int = 1,
-    seconds: float, deflate: bool = False,
+    seconds: float, deflate: bool = False, nap: int = 0,
 ) -> Delivery:  # fmt: skip
     """A server of its own with ``readers`` readers of ``each`` of ``topics`` topics. Raises ``MissingTool``."""
     if readers % topics:
@@ -79,7 +87,10 @@ def one(
             f"readers: expected a multiple of the {topics} topics, so that all have as many, got {readers}"
         )
     sets = subscriptions(topics, each)
-    with started(name, topics, size) as publisher, readers_of(publisher, readers, sets, deflate=deflate) as load:
+    with (
+        started(name, topics, size) as publisher,
+        readers_of(publisher, readers, sets, deflate=deflate, nap=nap) as load,
+    ):
         fan_out = readers * each / topics
         deliver(publisher, load, fan_out, rate / 4, together, min(2 * seconds, _WARM_UP_SECONDS))
         return deliver(publisher, load, fan_out, rate, together, seconds)

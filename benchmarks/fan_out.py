@@ -13,7 +13,7 @@ import statistics
 import sys
 
 from benchmarks.build import MissingTool
-from benchmarks.delivery import Delivery, one
+from benchmarks.delivery import NAP, Delivery, one
 from benchmarks.publishers import LIMIT
 from benchmarks.report import Row
 
@@ -34,7 +34,7 @@ def _medians(names: list[str], readers: int, together: int, rounds: int, seconds
         for name in list(found):
             try:
                 delivery = one(
-                    name, size=SIZE, readers=readers, rate=TURNS_A_SECOND, together=together, seconds=seconds
+                    name, size=SIZE, readers=readers, rate=TURNS_A_SECOND, together=together, seconds=seconds, nap=NAP
                 )
             except MissingTool as error:
                 print(f"{NAME}: {name} left out: {error}", file=sys.stderr)

@@ -98,7 +98,8 @@ class Load:
     """``count`` readers; all are open when it has been made.
 
     Reader ``i`` sends request and message number ``i`` modulo their number; it is ready with ``ready`` text frames.
-    ``receive_buffer`` is the sockets', in bytes; 0 leaves it to the kernel. Raises ``RuntimeError`` when some are
+    ``receive_buffer`` is the sockets', in bytes; 0 leaves it to the kernel. ``nap`` is how many microseconds it sleeps
+    before it looks again, so that the server need not wake it for each frame. Raises ``RuntimeError`` when some are
     refused.
     """
 
@@ -113,12 +114,13 @@ class Load:
         topics: int = 1,
         in_flight: int = 128,
         receive_buffer: int = 0,
+        nap: int = 0,
     ) -> None:
         program = compiled("load")
         with tempfile.TemporaryDirectory(prefix="tickwire-bench-") as directory:
             options = {
                 "port": port, "count": count, "ready": ready, "topics": topics, "in_flight": in_flight,
-                "per_source": SOURCE_ADDRESS_CONNECTIONS, "receive": receive_buffer,
+                "per_source": SOURCE_ADDRESS_CONNECTIONS, "receive": receive_buffer, "nap": nap,
                 "requests": _write(Path(directory, "requests"), requests),
             }  # fmt: skip
             if messages:

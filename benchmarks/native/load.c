@@ -6,12 +6,15 @@
  * are noticed. Latency is receipt less `ts` and goes into a log-linear histogram, 128 steps to each doubling, so that a
  * value is off by less than one percent (histogram.py has the same in Python).
  *
- *   load port=N count=N requests=FILE [messages=FILE] [ready=N] [topics=N] [per_source=N] [in_flight=N] [receive=BYTES]
+ *   load port=N count=N requests=FILE [messages=FILE] [ready=N] [topics=N] [per_source=N] [in_flight=N] [receive=BYTES] [nap=US]
  *   load histogram     numbers on standard input to the buckets they fall into
  *
  * FILE holds prebuilt bytes, each with its length before it (4 bytes, little endian); connection i uses entry i modulo
  * their number: HTTP requests with their signature, masked frames that subscribe. A connection is ready when it has got
  * `ready` text frames. Connections come from 127.0.0.2 and up, `per_source` from each address.
+ *
+ * With `nap` it sleeps so many microseconds before it looks again. Otherwise each send to it wakes it, and the server
+ * pays for that: a call from core to core, which readers on other machines do not cost. For CPU figures, not for times.
  *
  * Once all are open it says so in one line of JSON, and then obeys lines on standard input:
  *   subscribe     sends everybody's message; answers when all are ready
@@ -67,7 +70,7 @@ static struct {
 
 static struct connection *connections;
 static struct list requests, messages;
-static int count, port, topics, per_source = 20000, in_flight = 128, ready_frames, receive_buffer, poller;
+static int count, port, topics, per_source = 20000, in_flight = 128, ready_frames, receive_buffer, nap, poller;
 static int started, opened, ready_count, refused, stalled;
 static double first_connect, last_upgrade;
 static char first_refusal[200];
@@ -326,6 +329,7 @@ static struct epoll_event events[1024];
 
 /* One turn of the loop. Returns whether standard input has something. */
 static int turn(void) {
+    if (nap) usleep(nap);
     int number = epoll_wait(poller, events, 1024, TIMEOUT_MS), input = 0;
     if (number < 0 && errno != EINTR) fail("epoll_wait: %s", strerror(errno));
     for (int index = 0; index < number; index++) {
@@ -450,7 +454,7 @@ int main(int argument_count, char **arguments) {
         else if (!(number_of(argument, "port", &port) || number_of(argument, "count", &count) ||
                    number_of(argument, "ready", &ready_frames) || number_of(argument, "topics", &topics) ||
                    number_of(argument, "per_source", &per_source) || number_of(argument, "in_flight", &in_flight) ||
-                   number_of(argument, "receive", &receive_buffer)))
+                   number_of(argument, "receive", &receive_buffer) || number_of(argument, "nap", &nap)))
             fail("expected an option such as port=8080, got %s", argument);
     }
     if (!port || !count || !requests.count) fail("expected port=N, count=N and requests=FILE");

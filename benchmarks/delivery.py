@@ -53,11 +53,12 @@ def readers_of(
     deflate: bool = False,
     receive_buffer: int = 0,
     nap: int = 0,
+    untimed: int = 0,
 ) -> Iterator[Load]:
     """So many readers of a server, subscribed, for the time of a block."""
     load = Load(
         publisher.port, readers, publisher.requests(sets, deflate=deflate), publisher.messages(sets),
-        ready=publisher.ready(len(sets[0])), topics=1000, receive_buffer=receive_buffer, nap=nap,
+        ready=publisher.ready(len(sets[0])), topics=1000, receive_buffer=receive_buffer, nap=nap, untimed=untimed,
     )  # fmt: skip
     try:
         load.subscribe()

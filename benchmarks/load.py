@@ -99,7 +99,8 @@ class Load:
 
     Reader ``i`` sends request and message number ``i`` modulo their number; it is ready with ``ready`` text frames.
     ``receive_buffer`` is the sockets', in bytes; 0 leaves it to the kernel. ``nap`` is how many microseconds it sleeps
-    before it looks again, so that the server need not wake it for each frame. Raises ``RuntimeError`` when some are
+    before it looks again, so that the server need not wake it for each frame; the first
+    ``untimed`` readers are counted, but not timed. Raises ``RuntimeError`` when some are
     refused.
     """
 
@@ -115,12 +116,13 @@ class Load:
         in_flight: int = 128,
         receive_buffer: int = 0,
         nap: int = 0,
+        untimed: int = 0,
     ) -> None:
         program = compiled("load")
         with tempfile.TemporaryDirectory(prefix="tickwire-bench-") as directory:
             options = {
                 "port": port, "count": count, "ready": ready, "topics": topics, "in_flight": in_flight,
-                "per_source": SOURCE_ADDRESS_CONNECTIONS, "receive": receive_buffer, "nap": nap,
+                "per_source": SOURCE_ADDRESS_CONNECTIONS, "receive": receive_buffer, "nap": nap, "untimed": untimed,
                 "requests": _write(Path(directory, "requests"), requests),
             }  # fmt: skip
             if messages:

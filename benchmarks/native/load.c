@@ -6,7 +6,7 @@
  * are noticed. Latency is receipt less `ts` and goes into a log-linear histogram, 128 steps to each doubling, so that a
  * value is off by less than one percent (histogram.py has the same in Python).
  *
- *   load port=N count=N requests=FILE [messages=FILE] [ready=N] [topics=N] [per_source=N] [in_flight=N] [receive=BYTES] [nap=US]
+ *   load port=N count=N requests=FILE [messages=FILE] [ready=N] [topics=N] [per_source=N] [in_flight=N] [receive=BYTES] [nap=US] [untimed=N]
  *   load histogram     numbers on standard input to the buckets they fall into
  *
  * FILE holds prebuilt bytes, each with its length before it (4 bytes, little endian); connection i uses entry i modulo
@@ -15,6 +15,8 @@
  *
  * With `nap` it sleeps so many microseconds before it looks again. Otherwise each send to it wakes it, and the server
  * pays for that: a call from core to core, which readers on other machines do not cost. For CPU figures, not for times.
+ *
+ * The first `untimed` connections are counted, but not timed.
  *
  * Once all are open it says so in one line of JSON, and then obeys lines on standard input:
  *   subscribe     sends everybody's message; answers when all are ready
@@ -70,7 +72,7 @@ static struct {
 
 static struct connection *connections;
 static struct list requests, messages;
-static int count, port, topics, per_source = 20000, in_flight = 128, ready_frames, receive_buffer, nap, poller;
+static int count, port, topics, per_source = 20000, in_flight = 128, ready_frames, receive_buffer, nap, untimed, poller;
 static int started, opened, ready_count, refused, stalled;
 static double first_connect, last_upgrade;
 static char first_refusal[200];
@@ -216,7 +218,7 @@ static void receive_text(struct connection *connection, const unsigned char *pay
     counted.frames++;
     counted.payload_bytes += size;
     const unsigned char *at = memmem(payload, size < 128 ? size : 128, "\"ts\":\"", 6);
-    if (at && at + 6 + 19 < payload + size) {
+    if (at && at + 6 + 19 < payload + size && connection - connections >= untimed) {
         uint64_t intended = strtoull((const char *)at + 6, NULL, 10);
         record(now > intended ? now - intended : 0);
     }
@@ -454,7 +456,7 @@ int main(int argument_count, char **arguments) {
         else if (!(number_of(argument, "port", &port) || number_of(argument, "count", &count) ||
                    number_of(argument, "ready", &ready_frames) || number_of(argument, "topics", &topics) ||
                    number_of(argument, "per_source", &per_source) || number_of(argument, "in_flight", &in_flight) ||
-                   number_of(argument, "receive", &receive_buffer) || number_of(argument, "nap", &nap)))
+                   number_of(argument, "receive", &receive_buffer) || number_of(argument, "nap", &nap) || number_of(argument, "untimed", &untimed)))
             fail("expected an option such as port=8080, got %s", argument);
     }
     if (!port || !count || !requests.count) fail("expected port=N, count=N and requests=FILE");

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -72,7 +73,7 @@ class Recorder:
 class Serving:
     """One command that serves as an exchange does, ready once this is made."""
 
-    def __init__(self, *arguments: str, home: Path) -> None:
+    def __init__(self, *arguments: str, home: Path, verify: ssl.SSLContext | bool = True) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tickwire.cli", *arguments],
             stdout=subprocess.PIPE,
@@ -92,7 +93,7 @@ class Serving:
         assert found is not None, self.banner
         self.url, key, secret = found.groups()
         self.stream_url = self.url.replace("http", "ws", 1) + "/api/v1/stream"
-        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE, verify=verify)
         self.demo = Account(self, key, secret, "demo")  # type: ignore[arg-type]  # needs no more than this
 
     def health(self) -> dict[str, Any]:
@@ -133,7 +134,14 @@ class Replay(Serving):
 class Relay(Serving):
     """One `tickwire relay` of the account `owner`, from a server at `upstream` (else the account's own)."""
 
-    def __init__(self, owner: Account, *flags: str, home: Path, upstream: str = "") -> None:
+    def __init__(
+        self,
+        owner: Account,
+        *flags: str,
+        home: Path,
+        upstream: str = "",
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         key = ("--upstream-key", owner.key, "--upstream-secret", owner.secret)
         data = home / "relay"
         super().__init__(
@@ -147,6 +155,7 @@ class Relay(Serving):
             str(data),
             *flags,
             home=home,
+            verify=verify,
         )
         made = tickwire("key", "create", "--account", "upstream", "--data", str(data), "--json", home=home)
         assert made.returncode == 0, made.stderr

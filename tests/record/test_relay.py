@@ -3,12 +3,14 @@
 import json
 import random
 import signal
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from tests.contract.support import PERPETUAL, Account, Server, Stream, tickwire, until
 from tests.record.lossy_link import LossyLink
 from tests.record.support import Fold, Relay, message
@@ -316,3 +318,28 @@ def test_what_is_wrong_from_the_beginning(tmp_path: Path) -> None:
     assert "key: expected 8 to 128" in refused(
         "--upstream", "http://127.0.0.1:1", "--demo-key", "k", "--demo-secret", "s"
     )
+    assert "--tls-key: expected together with --tls-cert" in refused(
+        "--upstream", "http://127.0.0.1:1", "--tls-key", "k"
+    )
+
+
+def test_a_relay_has_metrics_and_a_log_and_serves_tls(market: Server, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    issued.private_key_pem.write_to_path(key)
+    for part in issued.cert_chain_pems:
+        part.write_to_path(certificate, append=True)
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    flags = ("--tls-cert", str(certificate), "--tls-key", str(key), "--log-level", "info")
+    relay = Relay(market.demo, *flags, home=tmp_path, verify=trust)
+    assert relay.url.startswith("https:")
+    with relay.demo.stream(ssl=trust) as stream:
+        stream.send(TICKER, op="subscribe")
+        assert stream.receive()["success"]
+        assert 'tickwire_stream_subscriptions{kind="ticker"} 1\n' in relay.http.get("/_tickwire/metrics").text
+    until(lambda: relay.health()["sessions"] == 0)
+    code, err = relay.stop()
+    assert code == 0
+    assert err.count("stream closed") == 1

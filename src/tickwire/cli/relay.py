@@ -6,6 +6,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from tickwire.record.reading_settings import ReadingSettings
+
 __all__ = ["relay_app"]
 
 relay_app = App(
@@ -44,13 +46,7 @@ def relay_command(
     upstream_cert: Annotated[
         Path | None, Parameter(help="Certificate to trust, for an upstream with one of its own.")
     ] = None,
-    host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="Port of REST and stream; 0 takes a free one.")] = 8080,
-    data: Annotated[Path | None, Parameter(help="Directory with keys; made at first use.")] = None,
-    demo_key: Annotated[str | None, Parameter(help="The key that is printed; a new one if absent.")] = None,
-    demo_secret: Annotated[str | None, Parameter(help="Its secret.")] = None,
     account: Annotated[str, Parameter(help="Its keys see the upstream's account topics.")] = "upstream",
-    limits: Annotated[bool, Parameter(help="Apply limits to readers.")] = True,
     linger: Annotated[float, Parameter(help="Seconds that a topic is kept after its last reader.")] = 5.0,
     topics_per_socket: Annotated[
         int, Parameter(help="Topics that the upstream allows on a socket; more open another one.")
@@ -59,6 +55,7 @@ def relay_command(
     longest_wait: Annotated[
         float, Parameter(help="Seconds between two tries to reach a lost upstream, at most.")
     ] = 10.0,
+    reading: ReadingSettings = ReadingSettings(),  # noqa: B008  # frozen: one for all is fine
 ) -> None:
     """Relay a stream."""
     from tickwire.client.address import rest_url
@@ -71,8 +68,6 @@ def relay_command(
             rest_url(upstream)
         except ValueError as error:
             raise ValueError(f"--upstream: {error}") from None
-        if (demo_key is None) != (demo_secret is None):
-            raise ValueError("--demo-key: expected together with --demo-secret")
         for flag, number, least in (
             ("--linger", linger, 0.0),
             ("--keep-replies", keep_replies, 0.0),
@@ -86,19 +81,13 @@ def relay_command(
             upstream_key=upstream_key,
             upstream_secret=upstream_secret,
             tls=None if upstream_cert is None else trusting(str(upstream_cert)),
-            host=host,
-            port=port,
-            data=data,
-            demo_key=demo_key,
-            demo_secret=demo_secret,
             account=account,
-            limits=limits,
             linger=linger,
             topics_per_socket=topics_per_socket,
             keep_replies=keep_replies,
             longest_wait=longest_wait,
         )
-        relay(settings, say=lambda text: print(text, flush=True))
+        relay(settings, reading, say=lambda text: print(text, flush=True))
     except (ServeError, TlsError, ValueError, OSError) as error:
         print(f"tickwire relay: {error}", file=sys.stderr)
         sys.exit(1)

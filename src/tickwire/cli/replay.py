@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import App, Parameter
 
 from tickwire.cli.units import parse_time
+from tickwire.record.reading_settings import ReadingSettings
 
 if TYPE_CHECKING:
     from tickwire.record.reader import Recording
@@ -44,8 +45,6 @@ replay alone, unless --data names a directory with some. Recordings need pyarrow
 def replay_command(
     directory: Annotated[Path, Parameter(help="Directory of the recording.")],
     *,
-    host: Annotated[str, Parameter(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, Parameter(help="Port of REST and stream; 0 takes a free one.")] = 8080,
     speed: Annotated[
         str, Parameter(help="How many times as fast as it was; max: as fast as the slowest reader takes it.")
     ] = "1",
@@ -57,28 +56,23 @@ def replay_command(
     shift_time: Annotated[
         bool, Parameter(help="Let the ts of frames be as if it all happened now.", negative="")
     ] = False,
-    data: Annotated[Path | None, Parameter(help="Directory with keys; made at first use.")] = None,
-    demo_key: Annotated[str | None, Parameter(help="Key of the demo account; a new one if absent.")] = None,
-    demo_secret: Annotated[str | None, Parameter(help="Secret of the demo key.")] = None,
-    limits: Annotated[bool, Parameter(help="Apply rate limits.")] = True,
     check: Annotated[
         bool, Parameter(help="Read all of it, say what it holds and what is damaged, and serve nothing.", negative="")
     ] = False,
     as_json: Annotated[bool, Parameter(name="--json", help="With --check: print JSON.", negative="")] = False,
+    settings: ReadingSettings = ReadingSettings(),  # noqa: B008  # frozen: one for all is fine
 ) -> None:
     """Replay a recording."""
     from tickwire.record.format import RecordingError
     from tickwire.record.player import PlayerSettings
     from tickwire.record.reader import Recording
-    from tickwire.record.replay import ReplaySettings, replay
+    from tickwire.record.replay import replay
     from tickwire.service.listener import ServeError
 
     try:
         recording = Recording(directory)
         if check:
             sys.exit(_check(recording, as_json))
-        if (demo_key is None) != (demo_secret is None):
-            raise ValueError("--demo-key: expected together with --demo-secret")
         begin, _ = recording.bounds()
         play = PlayerSettings(
             speed=_speed(speed),
@@ -87,10 +81,7 @@ def replay_command(
             loop=loop,
             shift_time=shift_time or loop,
         )
-        settings = ReplaySettings(
-            host=host, port=port, data=data, demo_key=demo_key, demo_secret=demo_secret, limits=limits, play=play
-        )
-        replay(directory, settings, say=lambda text: print(text, flush=True))
+        replay(directory, settings, play, say=lambda text: print(text, flush=True))
     except (RecordingError, ServeError, ValueError) as error:
         print(f"tickwire replay: {error}", file=sys.stderr)
         sys.exit(1)

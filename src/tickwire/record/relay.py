@@ -2,15 +2,10 @@
 
 import asyncio
 import contextlib
-import os
-import secrets
-import socket
 import ssl
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvloop
 
@@ -20,18 +15,15 @@ from tickwire.client.errors import ClientError
 from tickwire.client.policy import BackOff
 from tickwire.client.rest import RestClient
 from tickwire.client.retries import Retries
-from tickwire.keys.keyring import ApiKey, InvalidKey, KeyRing, KeyRingError
-from tickwire.record.read_only import ReadOnlyGateway
+from tickwire.record.reading_server import Opened, ReadingServer, opened
+from tickwire.record.reading_settings import ReadingSettings
 from tickwire.record.relay_feed import RelayFeed, notice
 from tickwire.record.relay_rest import UpstreamReads, relay_endpoints
 from tickwire.record.upstream import Upstream
-from tickwire.rest.application import Application
-from tickwire.rest.limits import RequestLimits
-from tickwire.service.demo import command, demo_key
-from tickwire.service.discovery import ServerInfo, announce, withdraw
-from tickwire.service.listener import Listener, ServeError, base_url, bind
-from tickwire.stream.settings import StreamLimits, StreamSettings
-from tickwire.stream.shared import LoopTimers, Stream
+from tickwire.service.demo import command
+from tickwire.service.discovery import ServerInfo
+from tickwire.service.listener import ServeError
+from tickwire.stream.shared import LoopTimers
 from tickwire.wire import rows
 
 __all__ = ["RelaySettings", "relay"]
@@ -50,76 +42,58 @@ _HISTORY_SECONDS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class RelaySettings:
-    """The upstream, where the relay listens, and who may read what."""
+    """The upstream, and how it is shared."""
 
     upstream: str
     upstream_key: str
     upstream_secret: str
     tls: ssl.SSLContext | None = None  # for an upstream with a certificate of its own
-    host: str = "127.0.0.1"
-    port: int = 8080
-    data: Path | None = None  # for keys; None: a directory of this run alone
-    demo_key: str | None = None
-    demo_secret: str | None = None
     account: str = "upstream"  # stands for the upstream's: its keys see account topics
-    limits: bool = True
     linger: float = 5.0  # seconds that a topic is kept after its last reader
     topics_per_socket: int = 1_000
     keep_replies: float = 1.0  # seconds that a reply with market data is shared
     longest_wait: float = 10.0  # seconds between two tries to reach an upstream that is lost
 
 
-def relay(settings: RelaySettings, say: Callable[[str], None] = print) -> None:
+def relay(settings: RelaySettings, reading: ReadingSettings, say: Callable[[str], None] = print) -> None:
     """Serve the upstream's stream until told to stop. Raises ``ServeError``."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(bind(settings.host, settings.port))
-        data = settings.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tickwire-relay-")))
-        data = data.resolve()
-        try:
-            keys = stack.enter_context(contextlib.closing(KeyRing.open(data)))
-            uvloop.run(_Relay(settings, data, keys, say).run(listener))
-        except (KeyRingError, InvalidKey) as error:
-            raise ServeError(str(error)) from None
+    with opened(reading, "relay") as front:
+        uvloop.run(_Relay(settings, say).run(front))
 
 
 class _Relay:
     """One relay from its start to its end."""
 
-    def __init__(self, settings: RelaySettings, data: Path, keys: KeyRing, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: RelaySettings, say: Callable[[str], None]) -> None:
         self._settings = settings
-        self._data = data
-        self._keys = keys
         self._say = say
         self._failure: StreamEnded | None = None
-        self._server: Listener
-        self._stream: Stream
+        self._server: ReadingServer
         self._upstream: Upstream
 
-    async def run(self, listener: socket.socket) -> None:
+    async def run(self, front: Opened) -> None:
         settings = self._settings
-        demo = demo_key(self._keys, settings.demo_key, settings.demo_secret)
         loop = asyncio.get_running_loop()
-        self._server = Listener(loop)
-        rest = RestClient(
+        async with RestClient(
             settings.upstream,
             settings.upstream_key,
             settings.upstream_secret,
             timeout=_REST_SECONDS,
             retries=_REST_RETRIES,
             ssl_context=settings.tls,
-        )
-        async with rest:
-            symbols = await self._first_symbols(rest)
+        ) as rest:
             feed = RelayFeed(
-                symbols,
+                await self._first_symbols(rest),
                 settings.account,
                 LoopTimers(),
                 linger=settings.linger,
-                tell=lambda key, payload: self._stream.hub.tell(payload, key),
+                tell=lambda key, payload: self._server.stream.hub.tell(payload, key),
                 history=lambda start: _executions(rest, start),
             )
-            limits = StreamLimits() if settings.limits else StreamLimits.unlimited()
-            self._stream = Stream(feed, self._keys, time.time_ns, StreamSettings(limits=limits))
+            reads = UpstreamReads(rest, settings.keep_replies, loop.time)
+            self._server = ReadingServer(
+                front, feed, relay_endpoints(reads, settings.account), "RelayOnly", lambda: self._health(feed, reads)
+            )
             wait = settings.longest_wait
             connection = ConnectionSettings(back_off=BackOff(first=min(0.5, wait), longest=wait))
             feed.upstream = self._upstream = Upstream(
@@ -139,12 +113,16 @@ class _Relay:
             )
             watching = loop.create_task(_watch_symbols(rest, feed))
             try:
-                await self._serve(listener, demo, feed, UpstreamReads(rest, settings.keep_replies, loop.time))
+                await self._server.serve(lambda: self._start(feed))
             finally:
                 watching.cancel()
                 await self._upstream.stop()
         if self._failure is not None:
             raise ServeError(f"the upstream will have nothing more to do with us: {self._failure}")
+
+    def _start(self, feed: RelayFeed) -> None:
+        self._upstream.start()
+        self._say(_banner(self._server.info, self._settings, feed))
 
     async def _first_symbols(self, rest: RestClient) -> list[str]:
         """Wait for the upstream, and learn what it has. Raises ``ServeError`` when it refuses."""
@@ -162,57 +140,26 @@ class _Relay:
                     self._say(f"waiting for the upstream: {said}")
             await asyncio.sleep(_START_SECONDS)
 
-    async def _serve(self, listener: socket.socket, demo: ApiKey, feed: RelayFeed, reads: UpstreamReads) -> None:
-        settings = self._settings
-        info = ServerInfo(
-            pid=os.getpid(),
-            url=base_url(listener),
-            data=str(self._data),
-            demo_key=demo.key,
-            demo_secret=demo.secret,
-            control_token=secrets.token_urlsafe(32),
-        )
-
-        def health() -> dict[str, object]:
-            upstream, hub = self._upstream, self._stream.hub
-            return {
-                "status": "ok" if upstream.connected else "failing",
-                "version": __version__,
-                "upstream": settings.upstream,
-                "upstreamConnected": upstream.connected,
-                "upstreamReason": upstream.reason,
-                "upstreamSockets": upstream.sockets,
-                "upstreamLosses": upstream.losses,
-                "upstreamTopics": feed.topics,
-                "frames": feed.frames,
-                "unreadableFrames": feed.failures,
-                "readsAsked": reads.asked,
-                "readsShared": reads.shared,
-                "sessions": hub.session_count,
-                "subscriptions": hub.subscription_count,
-            }
-
-        application = Application(
-            ReadOnlyGateway(self._keys, time.time_ns, "RelayOnly"),
-            health=health,
-            control_token=info.control_token,
-            limits=RequestLimits() if settings.limits else None,
-            table=relay_endpoints(reads, settings.account),
-        )
-
-        def started() -> None:
-            announce(info, self._data)
-            self._upstream.start()
-            self._say(_banner(info, settings, feed))
-
-        try:
-            await self._server.serve(application, self._stream, listener, started)
-        finally:
-            withdraw(info, self._data)
+    def _health(self, feed: RelayFeed, reads: UpstreamReads) -> dict[str, object]:
+        upstream = self._upstream
+        return {
+            "status": "ok" if upstream.connected else "failing",
+            "version": __version__,
+            "upstream": self._settings.upstream,
+            "upstreamConnected": upstream.connected,
+            "upstreamReason": upstream.reason,
+            "upstreamSockets": upstream.sockets,
+            "upstreamLosses": upstream.losses,
+            "upstreamTopics": feed.topics,
+            "frames": feed.frames,
+            "unreadableFrames": feed.failures,
+            "readsAsked": reads.asked,
+            "readsShared": reads.shared,
+        }
 
     def _changed(self) -> None:
         """Tell all readers, and those to come while it is away. That it is there at all goes without saying."""
-        upstream, hub = self._upstream, self._stream.hub
+        upstream, hub = self._upstream, self._server.stream.hub
         if not upstream.losses:
             return
         payload = notice(upstream.connected, upstream.reason, time.time_ns())

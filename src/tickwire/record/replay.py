@@ -2,99 +2,49 @@
 
 import asyncio
 import contextlib
-import os
-import secrets
-import socket
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import uvloop
 
 from tickwire import __version__
-from tickwire.keys.keyring import InvalidKey, KeyRing, KeyRingError
 from tickwire.record.format import RecordingError
 from tickwire.record.player import Player, PlayerSettings
-from tickwire.record.read_only import ReadOnlyGateway
 from tickwire.record.reader import Recording
+from tickwire.record.reading_server import Opened, ReadingServer, opened
+from tickwire.record.reading_settings import ReadingSettings
 from tickwire.record.replay_feed import ReplayFeed
 from tickwire.record.replay_rest import replay_endpoints
-from tickwire.rest.application import Application
-from tickwire.rest.limits import RequestLimits
-from tickwire.service.demo import command, demo_key
-from tickwire.service.discovery import ServerInfo, announce, withdraw
-from tickwire.service.listener import Listener, ServeError, base_url, bind
-from tickwire.service.loop import LoopWatch
-from tickwire.service.metrics import Front, metrics_page
-from tickwire.stream.settings import StreamLimits, StreamSettings
-from tickwire.stream.shared import Stream
+from tickwire.service.demo import command
+from tickwire.service.discovery import ServerInfo
 
-__all__ = ["ReplaySettings", "replay"]
+__all__ = ["replay"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReplaySettings:
-    """Where a replay listens, who may read it, and what is played."""
-
-    host: str = "127.0.0.1"
-    port: int = 8080
-    data: Path | None = None  # for keys; None: a directory of this run alone
-    demo_key: str | None = None
-    demo_secret: str | None = None
-    limits: bool = True
-    play: PlayerSettings = PlayerSettings()  # noqa: RUF009  # frozen: one for all is fine
-
-
-def replay(directory: Path, settings: ReplaySettings, say: Callable[[str], None] = print) -> None:
+def replay(
+    directory: Path, settings: ReadingSettings, play: PlayerSettings, say: Callable[[str], None] = print
+) -> None:
     """Serve the recording in ``directory`` until told to stop. Raises ``ServeError`` and ``RecordingError``."""
     recording = Recording(directory)
     first, last = recording.bounds()
-    start = settings.play.start
+    start = play.start
     if start is not None and start > last:
         raise RecordingError(f"--from: expected a time before the recording's end {_text(last)}, got {_text(start)}")
-    if settings.play.end is not None and settings.play.end < (start or first):
-        raise RecordingError(
-            f"--to: expected a time after the begin {_text(start or first)}, got {_text(settings.play.end)}"
-        )
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(bind(settings.host, settings.port))
-        data = settings.data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tickwire-replay-")))
-        data = data.resolve()
-        try:
-            keys = stack.enter_context(contextlib.closing(KeyRing.open(data)))
-            failure = uvloop.run(_serve(recording, settings, listener, data, keys, say))
-        except (KeyRingError, InvalidKey) as error:
-            raise ServeError(str(error)) from None
+    if play.end is not None and play.end < (start or first):
+        raise RecordingError(f"--to: expected a time after the begin {_text(start or first)}, got {_text(play.end)}")
+    with opened(settings, "replay") as front:
+        failure = uvloop.run(_serve(recording, front, play, say))
     if failure is not None:
         raise failure
 
 
 async def _serve(
-    recording: Recording,
-    settings: ReplaySettings,
-    listener: socket.socket,
-    data: Path,
-    keys: KeyRing,
-    say: Callable[[str], None],
+    recording: Recording, front: Opened, play: PlayerSettings, say: Callable[[str], None]
 ) -> Exception | None:
     """Serve until a signal or a damaged file; gives the failure."""
     feed = ReplayFeed(recording.topics())
-    clock = time.time_ns
-    limits = StreamLimits() if settings.limits else StreamLimits.unlimited()
-    stream = Stream(feed, keys, clock, StreamSettings(limits=limits))
-    player = Player(recording, feed, settings.play, behind=lambda: stream.hub.behind, clock=clock)
-    demo = demo_key(keys, settings.demo_key, settings.demo_secret)
-    info = ServerInfo(
-        pid=os.getpid(),
-        url=base_url(listener),
-        data=str(data),
-        demo_key=demo.key,
-        demo_secret=demo.secret,
-        control_token=secrets.token_urlsafe(32),
-    )
 
     def health() -> dict[str, object]:
         return {
@@ -105,41 +55,24 @@ async def _serve(
             "playing": feed.subscribed.is_set() and not player.ended,
             "rounds": player.rounds,
             "unreadableFrames": feed.state.topics.failures,
-            "sessions": stream.hub.session_count,
-            "subscriptions": stream.hub.subscription_count,
         }
 
-    loop_watch = LoopWatch(asyncio.get_running_loop())
-    application = Application(
-        ReadOnlyGateway(keys, clock, "ReplayOnly"),
-        health=health,
-        metrics=lambda: metrics_page(Front(stream, application.counters, loop_watch)),
-        control_token=info.control_token,
-        limits=RequestLimits() if settings.limits else None,
-        table=replay_endpoints(lambda: feed.state),
-    )
-    server = Listener(asyncio.get_running_loop())
+    server = ReadingServer(front, feed, replay_endpoints(lambda: feed.state), "ReplayOnly", health)
+    player = Player(recording, feed, play, behind=lambda: server.stream.hub.behind, clock=time.time_ns)
     failures: list[Exception] = []
+    tasks: list[asyncio.Task[None]] = []
 
-    async def play() -> None:
+    async def run() -> None:
         try:
-            await player.run(lambda: say(_banner(info, recording, feed, settings)))
+            await player.run(lambda: say(_banner(server.info, recording, feed, play)))
             say(f"the recording has ended at {_text(feed.state.now)}; what was newest can still be read")
         except RecordingError as error:
             failures.append(error)
             server.stop()
 
-    tasks: list[asyncio.Task[None]] = []
-
-    def started() -> None:
-        announce(info, data)
-        tasks.append(asyncio.create_task(play()))
-
     try:
-        await server.serve(application, stream, listener, started)
+        await server.serve(lambda: tasks.append(asyncio.create_task(run())))
     finally:
-        withdraw(info, data)
-        loop_watch.stop()
         for task in tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -147,9 +80,9 @@ async def _serve(
     return failures[0] if failures else None
 
 
-def _banner(info: ServerInfo, recording: Recording, feed: ReplayFeed, settings: ReplaySettings) -> str:
+def _banner(info: ServerInfo, recording: Recording, feed: ReplayFeed, play: PlayerSettings) -> str:
     first, last = recording.bounds()
-    speed = "as fast as it is read" if settings.play.speed is None else f"at speed {settings.play.speed:g}"
+    speed = "as fast as it is read" if play.speed is None else f"at speed {play.speed:g}"
     topics = sorted(feed.topics)
     shown = ", ".join(topics[:4]) + (f" and {len(topics) - 4} more" if len(topics) > 4 else "")
     return f"""

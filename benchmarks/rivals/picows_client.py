@@ -7,7 +7,7 @@ import time
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from benchmarks.client_readers import handler
+from benchmarks.client_dicts import handler
 
 __all__ = ["main"]
 

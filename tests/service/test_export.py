@@ -116,7 +116,7 @@ def test_without_pyarrow_it_says_how_to_install_it_and_csv_works(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)  # what import finds is an ImportError
-    with pytest.raises(ExportError, match=r"-m pip install 'tickwire\[export\]' .*, or use --to csv"):
+    with pytest.raises(ExportError, match=r"-m pip install 'tickwire\[parquet\]' .*, or use --to csv"):
         written(directory, tmp_path, "parquet")
     assert written(directory, tmp_path, "csv")["executions.csv"] > 0
 

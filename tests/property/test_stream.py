@@ -8,7 +8,8 @@ where it was or begins with a SNAPSHOT.
 
 import json
 from collections import Counter
-from typing import Any
+from math import inf
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -32,6 +33,7 @@ from tests.stream.support import (
 
 from tickwire.stream import cohort as cohort_module
 from tickwire.stream import hub as hub_module
+from tickwire.stream import outbox as outbox_module
 from tickwire.stream.hub import Hub, Reader
 from tickwire.stream.session import Session
 from tickwire.stream.settings import StreamCounters, StreamLimits, StreamSettings
@@ -100,21 +102,31 @@ class End:
         return data
 
 
+class Known(NamedTuple):
+    """What a client knows of a topic, and where in it that is."""
+
+    epoch: str
+    offset: int
+    version: int
+    state: Any
+
+
 class Client:
     """What one client knows, as a careful one would keep it; it outlives its sockets."""
 
     def __init__(self, account: str) -> None:
         self.account = account
         self.ends: tuple[End, End]
-        self.positions: dict[str, dict[str, Any]] = {}
+        self.known: dict[str, Known] = {}  # as of each topic's last frame, where that had a position
+        self.asked: list[dict[str, Known]] = []  # from where to resume, by the id of the subscribe
         self.begin()
 
     def begin(self) -> None:
         """A new socket: nothing is subscribed, nothing is known to follow."""
         self.states: dict[str, Any] = {}  # of subscribed topics
         self.versions: dict[str, int | None] = {}  # None until the SNAPSHOT
-        self.resuming: dict[str, dict[str, Any]] = {}  # topics to go on with at exactly that position
-        self.conflating = self.ever_conflating = self.behind = self.resumable = False
+        self.resumed: set[str] = set()  # topics that go on where they were: no SNAPSHOT but for one who is behind
+        self.conflating = self.behind = self.resumable = False
 
     def read(self, data: bytes) -> None:
         for message in read_messages(data):
@@ -130,12 +142,15 @@ class Client:
         if reply["op"] == "configure":
             self.conflating, self.resumable = reply["conflate_ms"] > 0, reply["resume"]
         for name in reply.get("args", ()):
+            self.resumed.discard(name)
             if reply["op"] == "unsubscribe":
                 self.versions.pop(name, None)
             elif reply.get("resumed", {}).get(name):
                 assert name not in self.versions
-                self.versions[name], self.states[name] = self.kept[name]
-                self.resuming[name] = self.positions[name]
+                # As it was when it asked: until its unsubscribe was carried out there may have been more.
+                self.known[name] = known = self.asked[reply["id"]][name]
+                self.versions[name], self.states[name] = known.version, known.state
+                self.resumed.add(name)
             else:
                 self.versions[name] = None
         self.resumable = self.resumable or "resumed" in reply
@@ -149,7 +164,7 @@ class Client:
         if part["actionType"] == "UPDATE" or (kind is TopicKind.ORDERBOOK and known is not None):
             assert known is not None, "an update before the snapshot"
             assert version > known or kind is TopicKind.ORDERBOOK, "a repeat"
-            exact = not self.conflating or kind in (TopicKind.ORDER, TopicKind.EXECUTION) or name in self.resuming
+            exact = not self.conflating or kind in (TopicKind.ORDER, TopicKind.EXECUTION)
             if part["actionType"] == "UPDATE" and exact:
                 assert version == known + 1, "a gap"
             if kind is TopicKind.KLINE and version // CANDLE != known // CANDLE:
@@ -159,9 +174,8 @@ class Client:
                 assert part["rows"][0]["prevSeq"] == known
         else:
             assert known is None or version >= known, "an old state"
-            assert name not in self.resuming or self.behind, "a SNAPSHOT in place of what was promised"
+            assert name not in self.resumed or self.behind, "a SNAPSHOT in place of what was promised"
             self.states[name] = None
-            self.resuming.pop(name, None)
         if kind is TopicKind.ORDERBOOK:
             self.states[name] = None
         for row in part["rows"]:
@@ -173,20 +187,16 @@ class Client:
 
     def _read_position(self, name: str, message: dict[str, Any]) -> None:
         assert ("epoch" in message) is ("offset" in message) is self.resumable
+        old = self.known.pop(name, None)
         if not self.resumable:
-            self.positions.pop(name, None)
             return
-        position = {"epoch": message["epoch"], "offset": message["offset"]}
-        before = self.resuming.get(name)
-        if before is not None:
-            assert position == {"epoch": before["epoch"], "offset": before["offset"] + 1}
-            self.resuming[name] = position
-            if self.conflating:
-                del self.resuming[name]  # merged frames may follow
-        elif (old := self.positions.get(name)) is not None and old["epoch"] == position["epoch"]:
-            assert position["offset"] >= old["offset"]
-        self.positions[name] = position
-        self.kept = getattr(self, "kept", {}) | {name: (self.versions[name], self.states[name])}
+        new = Known(message["epoch"], message["offset"], int(message["ts"]), self.states[name])
+        if old is not None and old.epoch == new.epoch:
+            # Both grow by one with each frame that is published, whether the client gets it or a merged one.
+            assert new.offset - old.offset == new.version - old.version >= 0
+        else:
+            assert name not in self.resumed or old is None, "another epoch than what was promised"
+        self.known[name] = new
 
 
 def truth_of(kind: TopicKind, version: int) -> Any:
@@ -214,6 +224,7 @@ class StreamMachine(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(cohort_module, "_SECONDS", 0.01)  # so that sharing is seen at all
         self.patch.setattr(hub_module, "_CATCH_UP_TOPICS", 1)  # so that catching up is seen half done
+        self.patch.setattr(outbox_module, "_SLICE_SECONDS", inf)  # else a busy machine ends a turn's writes early
         self.epochs = 0
         self.sides: list[Side] = []
         self.clients = [Client(ACCOUNTS[number % 2]) for number in range(CLIENTS)]
@@ -241,21 +252,25 @@ class StreamMachine(RuleBasedStateMachine):
         if pace or resume:
             self.configure(number, pace, resume)
 
-    @rule(number=some_client, names=some_names, resume=st.booleans())
-    def reconnect(self, number: int, names: list[str], resume: bool) -> None:
-        """The socket is lost with all that was on its way, and the client is back."""
+    @rule(number=some_client, names=some_names, resume=st.booleans(), missed=st.integers(0, 3))
+    def reconnect(self, number: int, names: list[str], resume: bool, missed: int = 0) -> None:
+        """The socket is lost with all that was on its way, and the client is back after ``missed`` changes."""
         client = self.clients[number]
         for end in client.ends:
             end.end("lost")
+        if missed:
+            self.publish({key(name, client.account) for name in names}, missed)
         self.connect(number)
         if resume:
             self.resume(number, names)
 
     @rule(number=some_client, names=some_names)
     def resume(self, number: int, names: list[str]) -> None:
-        positions = self.clients[number].positions
-        known = {name: positions[name] for name in names if name in positions}
-        self.send(number, {"op": "subscribe", "args": names, "resume": known})
+        client = self.clients[number]
+        known = {name: client.known[name] for name in names if name in client.known}
+        where = {name: {"epoch": each.epoch, "offset": each.offset} for name, each in known.items()}
+        self.send(number, {"op": "subscribe", "args": names, "resume": where, "id": len(client.asked)})
+        client.asked.append(known)
 
     def send(self, number: int, operation: Any) -> None:
         for end in self.clients[number].ends:
@@ -383,3 +398,48 @@ class StreamMachine(RuleBasedStateMachine):
 
 StreamMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 TestStream = StreamMachine.TestCase
+
+
+ONE = {"number": 0}
+NO_WISH = (0, False)
+CHANGES = ("publish", {"keys": KEYS, "times": 3})
+REST: tuple[str, dict[str, Any]] = ("come_to_rest", {})
+STREAM = ONE | {"names": [TICKER, BOOK, ORDER]}
+
+
+@pytest.mark.parametrize(
+    ("pace", "steps"),
+    [
+        pytest.param(100, [CHANGES], id="conflated"),
+        pytest.param(0, [("configure", ONE | {"pace": 100, "resume": None}), CHANGES], id="conflated later"),
+        pytest.param(0, [("subscribe", STREAM)], id="subscribed again"),
+        pytest.param(0, [("unsubscribe", STREAM), ("subscribe", STREAM)], id="unsubscribed and subscribed"),
+        pytest.param(0, [("pause", ONE), CHANGES, ("go_on", ONE)], id="behind"),
+        pytest.param(
+            0,
+            [
+                ("configure", ONE | {"pace": 0, "resume": False}),
+                CHANGES,
+                ("configure", ONE | {"pace": 0, "resume": True}),
+            ],
+            id="without positions for a while",
+        ),
+        pytest.param(
+            0,
+            [("hold", {"held": True}), CHANGES, ("unsubscribe", STREAM), ("resume", STREAM)],
+            id="from a position that is not the newest",
+        ),
+    ],
+)
+def test_what_may_follow_a_resume(pace: int, steps: list[tuple[str, dict[str, Any]]]) -> None:
+    """The clients of the machine take all of it for what it is; chance alone brings it seldom."""
+    machine = StreamMachine()
+    machine.start([(pace, True), *[NO_WISH] * (CLIENTS - 1)])
+    comeback = ("reconnect", STREAM | {"resume": True})
+    try:
+        for name, arguments in [("subscribe", STREAM), CHANGES, REST, comeback, REST, *steps, REST, CHANGES, REST]:
+            getattr(machine, name)(**arguments)
+            machine.every_reader_is_sent_what_it_should_be()
+        machine.teardown()
+    finally:
+        machine.patch.undo()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from tests.stream.support import BOOK, KLINE, ORDER, TICKER, ManualTimers, MemoryFeed, key, read_messages
+from tests.stream.support import BOOK, KLINE, ORDER, TICKER, ManualTimers, MemoryFeed, ShapedFeed, key, read_messages
 
 from tickwire.stream import hub
 from tickwire.stream.hub import Hub, Reader
@@ -87,8 +87,8 @@ class Client:
 
 
 class Bench:
-    def __init__(self, settings: StreamSettings | None = None) -> None:
-        self.feed = MemoryFeed()
+    def __init__(self, settings: StreamSettings | None = None, feed: MemoryFeed | None = None) -> None:
+        self.feed = feed or MemoryFeed()
         self.timers = ManualTimers()
         self.hub = Hub(self.feed, StreamCounters(), self.timers, settings or StreamSettings(), epoch="e")
 
@@ -487,6 +487,23 @@ def test_nothing_missed_is_resumed_with_nothing(bench: Bench) -> None:
     bench.settle()
     (reply,) = messages_of(client)
     assert reply["resumed"] == {TICKER: True}
+
+
+@pytest.mark.parametrize(("offset", "offsets"), [(1, [2, 3, 6]), (3, [6])])
+def test_what_was_missed_comes_frame_by_frame_and_what_follows_is_conflated(offset: int, offsets: list[int]) -> None:
+    bench = Bench(feed=ShapedFeed())
+    lost_reader(bench, TICKER)
+    client = bench.client()
+    configure(client, conflate_ms=100)
+    resume(client, {TICKER: "e.1"}, offset)
+    for _ in range(3):
+        bench.feed.change(key(TICKER))
+    bench.timers.advance(0.1)
+    _, reply, *data = messages_of(client)
+    assert reply["resumed"] == {TICKER: True}
+    assert [(message["data"][0]["actionType"], message["offset"]) for message in data] == [
+        ("UPDATE", each) for each in offsets
+    ]
 
 
 def test_another_account_gets_nothing_of_it(bench: Bench) -> None:

@@ -118,6 +118,8 @@ class WatchScreen(App[str]):
     # Drawing.
 
     def _draw(self) -> None:
+        if not self.query("#title"):
+            return  # the panels go before the timer does, when the screen is closed
         watched = self.watched
         if watched.failure is not None:
             self.exit(why_ended(self._found.url, watched.failure.end), return_code=1)

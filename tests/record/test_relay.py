@@ -339,6 +339,9 @@ def test_a_relay_has_metrics_and_a_log_and_serves_tls(market: Server, tmp_path: 
         stream.send(TICKER, op="subscribe")
         assert stream.receive()["success"]
         assert 'tickwire_stream_subscriptions{kind="ticker"} 1\n' in relay.http.get("/_tickwire/metrics").text
+    relay.process.send_signal(signal.SIGHUP)
+    assert relay.process.stdout is not None
+    assert any(line == f"read the certificate {certificate} again\n" for line in relay.process.stdout)
     until(lambda: relay.health()["sessions"] == 0)
     code, err = relay.stop()
     assert code == 0

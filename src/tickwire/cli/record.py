@@ -93,15 +93,15 @@ async def _record(
 ) -> None:
     from tickwire import __version__
     from tickwire.client.connection import Connection
+    from tickwire.client.rest import RestClient
     from tickwire.record.format import FORMAT, Header
     from tickwire.record.recorder import Recorder
-    from tickwire.record.rest_source import RestSource
     from tickwire.record.writer import RecordingWriter
     from tickwire.service.tls import trusting
 
     tls = None if target.certificate is None else trusting(target.certificate)
     connection = Connection(target.url, target.key, target.secret, topics=topics, tls=tls)
-    source = RestSource(connection.url, target.key, target.secret, tls) if rest else None
+    client = RestClient(target.url, target.key, target.secret, ssl_context=tls) if rest else None
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -109,7 +109,7 @@ async def _record(
     if seconds is not None:
         loop.call_later(seconds, stop.set)
     progress = _Progress()
-    recorder = Recorder(connection, list(topics), rest=source, warn=progress.say)
+    recorder = Recorder(connection, list(topics), rest=client, warn=progress.say)
     header = Header(FORMAT, __version__, connection.url, tuple(topics), time.time_ns())
     writer = RecordingWriter(directory, header, rotate_size=size, rotate_every=every, checkpoint=recorder.checkpoint)
     shown = asyncio.create_task(progress.show(recorder.standing))
@@ -119,8 +119,8 @@ async def _record(
         shown.cancel()
         progress.line(recorder.standing, last=True)
         writer.close()
-        if source is not None:
-            await source.close()
+        if client is not None:
+            await client.aclose()
     print(f"{directory}: {recorder.standing.frames:,} frames, {recorder.standing.gaps} gaps")
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "place_order",
     "positions",
     "read",
+    "read_target",
     "reduce_margin",
     "server_time",
     "set_leverage",
@@ -91,8 +92,7 @@ def _read_part(
     *,
     signed: bool = True,
 ) -> Call[T]:
-    text = urlencode(_fields(query), quote_via=quote)
-    return Call("GET", API_PREFIX + path + ("?" + text if text else ""), reply, unwrap, signed=signed)
+    return Call("GET", read_target(API_PREFIX + path, query), reply, unwrap, signed=signed)
 
 
 def _write(
@@ -101,9 +101,15 @@ def _write(
     return Call(method, API_PREFIX + path, reply, unwrap, body=msgspec.json.encode(_fields(request)))
 
 
-def read(path: str, query: Request = NoQuery()) -> Call[bytes]:  # noqa: B008 (has no fields)
-    """Any GET, with its reply as it came. ``path`` with the prefix, such as ``/api/v1/market/ticker``."""
-    return _read_part(path.removeprefix(API_PREFIX), msgspec.Raw, bytes, query)
+def read(target: str) -> Call[bytes]:
+    """Any GET, by its path and query such as ``/api/v1/market/ticker?symbol=BTCUSDT``, with its reply as it came."""
+    return Call("GET", target, msgspec.Raw, bytes)
+
+
+def read_target(path: str, query: Request) -> str:
+    """The path and query of a GET."""
+    text = urlencode(_fields(query), quote_via=quote)
+    return f"{path}?{text}" if text else path
 
 
 def _optional(name: str, value: Number | None) -> str | None:

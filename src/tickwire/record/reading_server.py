@@ -25,7 +25,7 @@ from tickwire.service.listener import Listener, ServeError, base_url, bind
 from tickwire.service.logs import start_logging
 from tickwire.service.loop import LoopWatch
 from tickwire.service.metrics import Front, metrics_page
-from tickwire.service.tls import TlsError, server_context
+from tickwire.service.tls import TlsError, reload_on_signal, server_context
 from tickwire.stream.settings import StreamLimits, StreamSettings
 from tickwire.stream.shared import Stream
 
@@ -109,17 +109,21 @@ class ReadingServer:
             table=table,
         )
 
-    async def serve(self, started: Callable[[], None]) -> None:
-        """Serve until a signal or ``stop``; ``started`` is called once connections are taken."""
+    async def serve(self, started: Callable[[], None], say: Callable[[str], None]) -> None:
+        """Serve until a signal or ``stop``; ``started`` is called once connections are taken.
+
+        SIGHUP reads the certificate again; ``say`` gets a line on that.
+        """
+        settings, tls = self._opened.settings, self._opened.tls
+        if tls is not None and settings.tls_cert is not None and settings.tls_key is not None:
+            reload_on_signal(asyncio.get_running_loop(), tls, settings.tls_cert, settings.tls_key, say)
 
         def announced() -> None:
             announce(self.info, self._opened.data)
             started()
 
         try:
-            await self._server.serve(
-                self._application, self.stream, self._opened.listener, announced, tls=self._opened.tls
-            )
+            await self._server.serve(self._application, self.stream, self._opened.listener, announced, tls=tls)
         finally:
             withdraw(self.info, self._opened.data)
             self._loop_watch.stop()

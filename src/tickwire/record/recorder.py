@@ -9,13 +9,15 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-import httpx
 import msgspec
 
+from tickwire.client import calls
 from tickwire.client.connection import Batch, Connection, StreamEnded
+from tickwire.client.errors import ClientError
 from tickwire.client.events import Connected
+from tickwire.client.rest import RestClient
 from tickwire.record.format import CONNECTED, FRAME, LOST, REPLY, REST, STATE, RecordingError, Row
-from tickwire.record.rest_source import RestSource, targets
+from tickwire.record.rest_targets import targets
 from tickwire.record.topic_state import FrameError, TopicStates, topic_of
 from tickwire.record.writer import RecordingWriter
 
@@ -58,7 +60,7 @@ class Recorder:
         connection: Connection,
         topics: Sequence[str],
         *,
-        rest: RestSource | None,
+        rest: RestClient | None,
         rest_seconds: float = REST_SECONDS,
         warn: Callable[[str], None],
     ) -> None:
@@ -174,17 +176,17 @@ class Recorder:
             await asyncio.sleep(FLUSH_SECONDS)
             writer.flush()
 
-    async def _ask(self, writer: RecordingWriter, rest: RestSource) -> None:
+    async def _ask(self, writer: RecordingWriter, rest: RestClient) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._rest_due.wait(), self._rest_seconds)
             self._rest_due.clear()
             for target in self._targets:
                 try:
-                    body = await rest.get(target)
-                except httpx.HTTPError as error:
+                    body = await rest.send(calls.read(target))
+                except ClientError as error:
                     self.standing.rest_failures += 1
-                    self._say(f"GET {target.partition('?')[0]}: {str(error) or type(error).__name__}")
+                    self._say(f"GET {target.partition('?')[0]}: {error}")
                 else:
                     writer.append(time.time_ns(), REST, self._number, target, body)
                     self._replies[target] = body

@@ -113,7 +113,7 @@ class _Relay:
             )
             watching = loop.create_task(_watch_symbols(rest, feed))
             try:
-                await self._server.serve(lambda: self._start(feed))
+                await self._server.serve(lambda: self._start(feed), self._say)
             finally:
                 watching.cancel()
                 await self._upstream.stop()

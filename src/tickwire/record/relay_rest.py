@@ -16,7 +16,6 @@ from tickwire.client.rest import RestClient
 from tickwire.rest.application import endpoints
 from tickwire.rest.endpoint import Endpoint
 from tickwire.wire.errors import ERRORS, ApiError
-from tickwire.wire.requests import Request
 
 __all__ = ["UpstreamReads", "relay_endpoints"]
 
@@ -35,11 +34,11 @@ class UpstreamReads:
         self._time = time
         self._kept: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
 
-    async def get(self, path: str, query: Request) -> bytes:
+    async def get(self, target: str) -> bytes:
         """The upstream's reply. Raises ``ApiError``: its refusal of the request, else UpstreamFailed."""
         self.asked += 1
         try:
-            return await self._rest.send(calls.read(path, query))
+            return await self._rest.send(calls.read(target))
         except client_errors.ApiError as error:
             if error.status == 400 and error.code in ERRORS:
                 raise ApiError(error.code, error.message) from None
@@ -47,35 +46,34 @@ class UpstreamReads:
         except client_errors.ClientError as error:
             raise ApiError("UpstreamFailed", str(error)) from None
 
-    async def get_shared(self, path: str, query: Request) -> bytes:
+    async def get_shared(self, target: str) -> bytes:
         """The same, at most ``keep`` seconds old; who asks while it is on its way waits for it. Raises ``ApiError``."""
-        name = f"{path}?{msgspec.json.encode(query)!r}"
         now = self._time()
-        known = self._kept.get(name)
+        known = self._kept.get(target)
         if known is not None and now < known[0] + self._keep:
             self.shared += 1
         else:
             self._trim(now)
-            known = self._kept[name] = now, asyncio.get_running_loop().create_task(self.get(path, query))
+            known = self._kept[target] = now, asyncio.get_running_loop().create_task(self.get(target))
         # Shielded: one reader that goes away does not take the reply from the others.
         return await asyncio.shield(known[1])
 
     def _trim(self, now: float) -> None:
         if len(self._kept) >= _MAX_KEPT:
-            self._kept = {name: kept for name, kept in self._kept.items() if now < kept[0] + self._keep}
+            self._kept = {target: kept for target, kept in self._kept.items() if now < kept[0] + self._keep}
 
 
 def relay_endpoints(reads: UpstreamReads, account: str) -> tuple[Endpoint, ...]:
     """The table of the exchange, with its reads answered by the upstream; ``account`` stands for the upstream's."""
 
     def market(endpoint: Endpoint) -> Callable[[Any, str, Any], Awaitable[bytes]]:
-        return lambda _gateway, _account, query: reads.get_shared(endpoint.path, query)
+        return lambda _gateway, _account, query: reads.get_shared(calls.read_target(endpoint.path, query))
 
     def own(endpoint: Endpoint) -> Callable[[Any, str, Any], Awaitable[bytes]]:
         async def handle(_gateway: object, owner: str, query: Any) -> bytes:
             if owner != account:
                 raise ApiError("Forbidden")
-            return await reads.get(endpoint.path, query)
+            return await reads.get(calls.read_target(endpoint.path, query))
 
         return handle
 

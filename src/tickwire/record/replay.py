@@ -71,7 +71,7 @@ async def _serve(
             server.stop()
 
     try:
-        await server.serve(lambda: tasks.append(asyncio.create_task(run())))
+        await server.serve(lambda: tasks.append(asyncio.create_task(run())), say)
     finally:
         for task in tasks:
             task.cancel()

@@ -5,7 +5,6 @@ import gc
 import logging
 import os
 import secrets
-import signal
 import socket
 import ssl
 import time
@@ -34,7 +33,7 @@ from tickwire.service.replay import Replay
 from tickwire.service.rules import Rules, RulesError
 from tickwire.service.sequencer import Sequencer
 from tickwire.service.settings import Settings
-from tickwire.service.tls import TlsError, reload_certificate, server_context
+from tickwire.service.tls import TlsError, reload_on_signal, server_context
 from tickwire.stream.shared import Stream
 
 __all__ = ["ServeError", "serve"]
@@ -189,8 +188,8 @@ async def _serve(
             raise ServeError(f"{error.filename}: can't be written: {error.strerror}") from None
         say(_banner(info, engine, market is not None))
 
-    if tls is not None:
-        _reload_on_signal(loop, tls, settings, say)
+    if tls is not None and settings.tls_cert is not None and settings.tls_key is not None:
+        reload_on_signal(loop, tls, settings.tls_cert, settings.tls_key, say)
     # What exists now lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
@@ -210,25 +209,6 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     return server_context(settings.tls_cert, settings.tls_key)
-
-
-def _reload_on_signal(
-    loop: asyncio.AbstractEventLoop, tls: ssl.SSLContext, settings: Settings, say: Callable[[str], None]
-) -> None:
-    """Read certificate and key afresh at each SIGHUP."""
-    certificate, key = settings.tls_cert, settings.tls_key
-    assert certificate is not None
-    assert key is not None
-
-    def read() -> None:
-        try:
-            reload_certificate(tls, certificate, key)
-        except TlsError as error:
-            say(f"went on with the certificate as it was: {error}")
-        else:
-            say(f"read the certificate {certificate} again")
-
-    loop.add_signal_handler(signal.SIGHUP, read)
 
 
 def _banner(info: ServerInfo, engine: Engine, market: bool) -> str:

@@ -5,10 +5,13 @@ the one port. A command that finds the server through its data directory trusts 
 there: whoever can write that file can also read the keys beside it.
 """
 
+import asyncio
+import signal
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["TlsError", "reload_certificate", "server_context", "trusting"]
+__all__ = ["TlsError", "reload_certificate", "reload_on_signal", "server_context", "trusting"]
 
 
 class TlsError(Exception):
@@ -49,6 +52,22 @@ def reload_certificate(context: ssl.SSLContext, certificate: Path, key: Path) ->
     """Show new connections what the files hold now. Raises ``TlsError``, and then goes on with the old ones."""
     server_context(certificate, key)  # first beside it: a failure half way would leave the context with no pair
     _load(context, certificate, key)
+
+
+def reload_on_signal(
+    loop: asyncio.AbstractEventLoop, context: ssl.SSLContext, certificate: Path, key: Path, say: Callable[[str], None]
+) -> None:
+    """Read certificate and key afresh at each SIGHUP; ``say`` gets a line on how that went."""
+
+    def read() -> None:
+        try:
+            reload_certificate(context, certificate, key)
+        except TlsError as error:
+            say(f"went on with the certificate as it was: {error}")
+        else:
+            say(f"read the certificate {certificate} again")
+
+    loop.add_signal_handler(signal.SIGHUP, read)
 
 
 def trusting(certificate: str) -> ssl.SSLContext:
